@@ -1,0 +1,68 @@
+"""The environment, typed and read once.
+
+Paths and switches that differ between machines belong here. Business choices are seeds, thresholds are dbt vars.
+"""
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Where things live. Every path is absolute; folders are made by whoever writes into them."""
+
+    model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True)
+
+    home: Path = Field(
+        default=PROJECT_ROOT / "data",
+        description="Everything the platform keeps: landing zone, warehouse, keys.",
+    )
+    sources_dir: Path = Field(
+        default=PROJECT_ROOT / "sources",
+        description="Folder of source declarations, one YAML file each.",
+    )
+    destinations_file: Path = Field(
+        default=PROJECT_ROOT / "destinations.yml",
+        description="The declared destinations.",
+    )
+    extracts_dir: Path | None = Field(
+        default=None,
+        description="Folder that relative file globs of sources start from; home/extracts if unset.",
+    )
+    dbt_project_dir: Path = Field(
+        default=PROJECT_ROOT / "dbt_project",
+        description="The dbt project.",
+    )
+
+    @cached_property
+    def landing(self) -> Path:
+        return self.home.resolve() / "landing"
+
+    @cached_property
+    def warehouse(self) -> Path:
+        return self.home.resolve() / "warehouse" / "millrace.duckdb"
+
+    @cached_property
+    def published(self) -> Path:
+        return self.home.resolve() / "published" / "millrace.duckdb"
+
+    @cached_property
+    def extracts(self) -> Path:
+        return (self.extracts_dir or self.home / "extracts").resolve()
+
+    @cached_property
+    def outbox(self) -> Path:
+        return self.home.resolve() / "outbox"
+
+    @cached_property
+    def keys(self) -> Path:
+        return self.home.resolve() / "keys.json"
+
+
+def settings() -> Settings:
+    """The settings as the environment says now."""
+    return Settings()

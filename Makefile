@@ -1,0 +1,44 @@
+# Three verbs: check, test, demo. Everything they need is installed into .venv on first use.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+export DAGSTER_DISABLE_TELEMETRY := 1
+export DBT_SEND_ANONYMOUS_USAGE_STATS := 0
+
+.PHONY: help install demo ui test check prove bench clean
+
+help:            ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+
+install: .venv/.installed  ## install into .venv (the others do it by themselves)
+
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Millrace needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	@echo "Installing into .venv (about two minutes the first time) …"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: install    ## a small shop through the whole platform: events in, audience deltas out
+	@$(BIN)/python -m simulator.demo
+
+ui: install      ## the Dagster UI on http://127.0.0.1:3000
+	@$(BIN)/python -m orchestration.ui
+
+test: install    ## every test but the long proofs
+	@$(BIN)/pytest -m "not prove"
+
+prove: install   ## the long proofs: every crash point, many seeds
+	@$(BIN)/pytest -m prove
+
+check: install   ## ruff, mypy, sqlfluff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint dbt_project/models --processes 2
+
+bench: install   ## the benchmarks; figures go to benchmarks/RESULTS.md by hand
+	@$(BIN)/python -m benchmarks
+
+clean:           ## forget what the demo made
+	rm -rf data dbt_project/target dbt_project/logs

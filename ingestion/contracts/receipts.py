@@ -1,0 +1,95 @@
+"""What the platform lands about its own work: refusals, decisions, deliveries.
+
+These are records like any other, so that the warehouse can be rebuilt from the landing zone alone.
+"""
+
+from datetime import UTC, datetime
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from ingestion.contracts.base import Landed, OwnFact, UtcTime
+
+
+class Reject(Landed):
+    """What was refused, why, where it was, and the bytes as they came, so that it can be replayed."""
+
+    stream: ClassVar[str] = "rejects"
+    contract: str = "reject"
+
+    code: str
+    path: str | None = None
+    detail: str
+    endpoint: str | None = None
+    item: int | None = None
+    encoding: Literal["utf-8", "base64"] = "utf-8"
+    raw: str
+
+
+class IdentityChange(OwnFact):
+    """An identifier's profile changed."""
+
+    stream: ClassVar[str] = "identity_changes"
+    contract: str = "identity_change"
+
+    as_of: UtcTime
+    identifier_type: str
+    identifier_value: str
+    previous_profile_id: str | None = None
+    profile_id: str
+    reason: str
+    cause_record_id: UUID | None = None
+
+
+class MembershipChange(OwnFact):
+    """Someone entered or left an audience."""
+
+    stream: ClassVar[str] = "membership_changes"
+    contract: str = "membership_change"
+
+    as_of: UtcTime
+    audience_name: str
+    profile_id: str
+    instance_key: str = ""
+    action: Literal["enter", "exit"]
+    reason: str
+
+
+class JourneyDecision(OwnFact):
+    """A journey decided about a candidate."""
+
+    stream: ClassVar[str] = "journey_decisions"
+    contract: str = "journey_decision"
+
+    as_of: UtcTime
+    journey: str
+    recipient: str
+    instance_key: str = ""
+    outcome: str
+    detail: str | None = None
+
+
+class Delivery(OwnFact):
+    """An attempt to deliver, landed before the request, or its outcome, landed after."""
+
+    stream: ClassVar[str] = "deliveries"
+    contract: str = "delivery"
+
+    kind: Literal["attempt", "outcome"]
+    sync_name: str
+    op_id: str
+    attempt_id: str
+    recipient_key: str
+    profile_id: str | None = None
+    handle: str | None = None
+    action: Literal["enter", "update", "exit"]
+    generation: int
+    payload_hash: str | None = None
+    mapping_version: int
+    outcome: Literal["delivered", "accepted", "rejected", "retry", "unknown"] | None = (
+        None
+    )
+    http_status: int | None = None
+    detail: str | None = None
+    at: UtcTime = Field(default_factory=lambda: datetime.now(UTC))

@@ -71,19 +71,23 @@ class JourneyDecision(OwnFact):
 
 
 class Delivery(OwnFact):
-    """An attempt to deliver, landed before the request, or its outcome, landed after."""
+    """An attempt to deliver, landed before the request, or its outcome, landed after.
+
+    A `run` says that a plan was worked through to its end; its op_id and attempt_id name the run, and it has no
+    recipient and no action.
+    """
 
     stream: ClassVar[str] = "deliveries"
     contract: str = "delivery"
 
-    kind: Literal["attempt", "outcome"]
+    kind: Literal["attempt", "outcome", "run"]
     sync_name: str
     op_id: str
     attempt_id: str
     recipient_key: str
     profile_id: str | None = None
     handle: str | None = None
-    action: Literal["enter", "update", "exit"]
+    action: Literal["enter", "update", "exit"] | None = None
     generation: int
     payload_hash: str | None = None
     mapping_version: int

@@ -1,0 +1,118 @@
+"""What a destination is, and what passes between a plan and a destination.
+
+Belongs here: the planned change, the sync, the answer, and the protocol every destination keeps. Not here: which
+destinations exist (register), and when, how often and in what order they are called (delivery).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Protocol
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Action = Literal["enter", "update", "exit"]
+Kind = Literal["delivered", "accepted", "rejected", "retry", "unknown"]
+
+
+def _parsed(value: object) -> object:
+    """A JSON column arrives as text from DuckDB."""
+    return orjson.loads(value) if isinstance(value, str | bytes) else value
+
+
+class ActivationChange(BaseModel):
+    """One row of the dbt model activation_changes: a planned operation on one recipient of one sync.
+
+    Mirrors the model's enforced contract column by column; a test compares the two.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sync_name: str
+    op_id: str
+    action: Action
+    recipient_key: str
+    recipient_type: str
+    handle: str
+    profile_id: str | None
+    payload: Annotated[dict[str, Any] | None, BeforeValidator(_parsed)]
+    payload_hash: str
+    mapping_version: int
+    generation: int
+    reason: str
+    is_blocked: bool
+    blocked_by: str | None
+
+
+class Sync(BaseModel):
+    """One row of the seed syncs: which audience goes where, as whom, for what purpose."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sync_name: str
+    audience_name: str
+    destination: str
+    mode: Literal["mirror"]
+    recipient_type: str
+    purpose: str
+    channel: str
+    mapping_version: int
+    max_exit_percent: int
+    max_enter_percent: int
+    guard_floor: int
+    may_be_empty: bool
+    description: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one operation. `retry` means: certainly not applied."""
+
+    kind: Kind
+    http_status: int | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a destination said to one request.
+
+    `outcomes` has one outcome per op_id; an operation it leaves out is unknown, never delivered. `refused` says
+    that the request was refused for its content, so that its halves may fare better; `pause` asks for silence
+    for so many seconds; `stop` says in a sentence why further requests of this sync are pointless.
+    """
+
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    refused: Outcome | None = None
+    pause: float | None = None
+    stop: str | None = None
+
+
+class Destination(Protocol):
+    """Takes one batch and says what happened. Never sleeps, never retries, keeps no state of its own."""
+
+    name: str
+    batch_size: int
+
+    def send(self, sync: Sync, changes: Sequence[ActivationChange]) -> Answer:
+        """Make one request for at most batch_size changes, in the order given. Never raises for what a network or a receiver does."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+class DestinationSettings(BaseModel):
+    """The declaration of a destination in destinations.yml; every kind adds its own fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    kind: str
+    batch_size: int = Field(default=100, ge=1)
+
+
+def every(changes: Iterable[ActivationChange], outcome: Outcome) -> dict[str, Outcome]:
+    """The same outcome for every change."""
+    return {change.op_id: outcome for change in changes}

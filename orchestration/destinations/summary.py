@@ -1,0 +1,54 @@
+"""What a delivery run says about itself: counts for people, metadata and alerts. It decides nothing."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from orchestration.destinations.base import Action, Kind
+
+
+@dataclass
+class DeliverySummary:
+    """Counts of one run. `outcomes` is keyed by (action, outcome), `held` by the guard that blocks."""
+
+    sync_name: str
+    planned: int
+    outcomes: Counter[tuple[Action, Kind]] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
+    overtaken: int = 0
+    requests: int = 0
+    stopped: str | None = None
+    paused_seconds: float | None = None
+
+    def count(self, action: Action, kind: Kind) -> None:
+        self.outcomes[action, kind] += 1
+
+    def hold(self, guard: str) -> None:
+        self.held[guard] += 1
+
+    def total(self, kind: Kind) -> int:
+        """Operations with this outcome."""
+        return sum(n for (_, each), n in self.outcomes.items() if each == kind)
+
+    @property
+    def delivered(self) -> int:
+        return self.total("delivered")
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the plan was worked through: nothing stopped it, was held back or waits to be tried again."""
+        return not self.stopped and not self.held and not self.total("retry")
+
+    def sentence(self) -> str:
+        """One line for a person."""
+        if not self.planned:
+            return f"{self.sync_name}: nothing to publish"
+        parts = [
+            f"{n} {action} {kind}"
+            for (action, kind), n in sorted(self.outcomes.items())
+        ]
+        parts += [f"{n} held back by {guard}" for guard, n in sorted(self.held.items())]
+        if self.overtaken:
+            parts.append(f"{self.overtaken} already attempted since the plan")
+        if self.stopped:
+            parts.append(f"stopped: {self.stopped}")
+        return f"{self.sync_name}: {', '.join(parts)} ({self.requests} requests)"

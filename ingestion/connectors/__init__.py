@@ -1,0 +1,19 @@
+"""Pulling profiles, records, catalogues and ad metrics out of other systems, as sources/*.yml declare them.
+
+Events that are pushed to us are the collector's. A new kind of extract is one file and one line in register.py.
+"""
+
+from ingestion.connectors.declarations import EventSource, ExtractSource, Source
+from ingestion.connectors.loading import SourceError, load_source, load_sources
+from ingestion.connectors.pulling import PullResult, pull
+
+__all__ = [
+    "EventSource",
+    "ExtractSource",
+    "PullResult",
+    "Source",
+    "SourceError",
+    "load_source",
+    "load_sources",
+    "pull",
+]

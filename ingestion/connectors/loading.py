@@ -1,0 +1,151 @@
+"""Reading sources/*.yml: every mistake of every file in one message, each with the field and the remedy.
+
+The rules themselves are in declarations.py.
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ingestion.connectors.declarations import KINDS, ExtractSource, Source
+from ingestion.connectors.register import CONNECTORS
+
+REMEDIES = {
+    "source_id": "give it a name of small letters, digits and underscores, such as `crm_customers`",
+    "kind": f"choose one of {', '.join(KINDS)}",
+    "description": "say in a sentence what the source is",
+    "owner": "name who answers for its data quality",
+    "priority": "give a whole number; 1 is believed first",
+    "default_region": "give two capital letters, such as DE",
+    "default_currency": "give three capital letters, such as EUR",
+    "extract": "say where the rows are, such as `extract: {files: crm/*.csv, format: csv}`",
+    "row_key": "list the columns that identify a row, such as `row_key: [id]`",
+    "deletes": "choose `none`, or `missing` when a row that is gone means it was deleted",
+    "delete_limit": "give a share between 0 and 1",
+    "identifiers": "map types to columns, such as `identifiers: {email: email_address}`",
+    "attributes": "write `rest`, or map attribute paths to columns",
+    "properties": "write `rest`, or map names to columns",
+    "effects": "map each status to incomplete, checkout, completed, partially_refunded, refunded or cancelled",
+    "amounts": "map names to columns and units, such as `amounts: {total: {column: total, unit: cents}}`",
+    "types": "map columns to integer, decimal, boolean or timestamp",
+    "files": "give a path or glob relative to the extracts folder, or a URL",
+    "format": "choose csv, json or ndjson",
+    "record_type": "choose order, payment or subscription",
+    "metric_date": "name the column that holds the day",
+    "platform": "name the ad platform, such as google_ads",
+}
+
+
+class SourceError(ValueError):
+    """The declarations contradict the rules; the message lists every mistake and its remedy."""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML that refuses a key given twice instead of keeping the last."""
+
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"{key.value!r} is given twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def load_sources(folder: Path) -> list[Source]:
+    """The sources declared in `folder`, in the order of their ids. Raises SourceError."""
+    sources: dict[str, Source] = {}
+    mistakes: list[str] = []
+    for path in sorted(folder.glob("*.yml")):
+        try:
+            source = load_source(path)
+        except SourceError as error:
+            mistakes.append(str(error))
+            continue
+        sources[source.source_id] = source
+    if mistakes:
+        raise SourceError("\n".join(mistakes))
+    return [sources[source_id] for source_id in sorted(sources)]
+
+
+def load_source(path: Path) -> Source:
+    """The source declared in one file. Raises SourceError."""
+    place = f"{path.parent.name}/{path.name}"
+    try:
+        declared = yaml.load(path.read_text("utf-8"), _StrictLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SourceError(
+            f"{place} is not valid YAML: {' '.join(str(error).split())}"
+        ) from error
+    if not isinstance(declared, dict):
+        raise SourceError(f"{place} has to hold one source: fields and their values")
+    source = _validated(declared, place)
+    if source.source_id != path.stem:
+        raise SourceError(
+            f"{place}: field `source_id` is {source.source_id!r}; a file is named after its "
+            f"source, so rename it to {source.source_id}.yml"
+        )
+    return source
+
+
+def _validated(declared: dict[str, Any], place: str) -> Source:
+    kind = KINDS.get(str(declared.get("kind")))
+    if kind is None:
+        raise SourceError(
+            f"{place}: field `kind` is missing or unknown; {REMEDIES['kind']}"
+        )
+    extract = declared.get("extract")
+    if issubclass(kind, ExtractSource) and isinstance(extract, dict):
+        declared = {**declared, "extract": _connector(extract, place)}
+    try:
+        return kind.model_validate(declared)
+    except ValidationError as error:
+        raise SourceError(_sentences(error, kind, place)) from error
+
+
+def _connector(extract: Mapping[str, Any], place: str) -> BaseModel:
+    name = str(extract.get("connector", "files"))
+    connector = CONNECTORS.get(name)
+    if connector is None:
+        raise SourceError(
+            f"{place}: field `extract.connector` is {name!r}; choose one of {', '.join(CONNECTORS)}"
+        )
+    try:
+        return connector.model_validate(extract)
+    except ValidationError as error:
+        raise SourceError(_sentences(error, connector, place, "extract.")) from error
+
+
+def _sentences(
+    error: ValidationError, model: type[BaseModel], place: str, prefix: str = ""
+) -> str:
+    return "\n".join(
+        f"{place}: {_sentence(detail, model, prefix)}"
+        for detail in error.errors(include_url=False)
+    )
+
+
+def _sentence(detail: ErrorDetails, model: type[BaseModel], prefix: str) -> str:
+    path = [
+        str(part) for part in detail["loc"] if part not in ("[key]", "literal['rest']")
+    ]
+    if not path:
+        return detail["msg"].removeprefix("Value error, ")
+    field = f"field `{prefix}{'.'.join(path)}`"
+    if detail["type"] == "extra_forbidden":
+        known = get_close_matches(path[-1], model.model_fields, n=1)
+        hint = f"did you mean `{known[0]}`?" if known else "remove it"
+        return f"{field} is unknown; {hint}"
+    remedy = REMEDIES.get(path[0], "correct it")
+    if detail["type"] == "missing":
+        return f"{field} is missing; {remedy}"
+    return f"{field} is {detail['input']!r}, which cannot be: {detail['msg']}; {remedy}"

@@ -1,0 +1,344 @@
+"""The loader: every sealed or archived segment goes into raw exactly once, and then into the archive.
+
+One transaction holds the rows of a segment and its row in raw.loads, so a crash anywhere leaves it loaded or not,
+never half. Reading files is segments.py, telling good lines from bad isolating.py, table shapes schema.py.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from ingestion import landing
+from ingestion.connectors.declarations import Source
+from ingestion.connectors.loading import load_sources
+from ingestion.contracts import STREAMS
+from ingestion.crash_points import reached
+from ingestion.settings import Settings
+from orchestration.warehouse.isolating import BadLine, isolate
+from orchestration.warehouse.phones import extend_phone_numbers
+from orchestration.warehouse.schema import (
+    LEDGERS,
+    contract_columns,
+    create_raw,
+    required_columns,
+    warehouse,
+)
+from orchestration.warehouse.segments import Measured, archive, lines, measure
+
+# One statement for many files, but a transaction that fits into memory and a crash that costs little.
+BATCH_BYTES = 256 << 20
+BATCH_SEGMENTS = 500
+
+
+class LoadRefused(RuntimeError):  # noqa: N818 - says what happened
+    """A segment contradicts what was loaded before. Nothing was loaded."""
+
+
+@dataclass
+class LoadResult:
+    """What one load did. Rows are counted per stream and per (stream, source)."""
+
+    segments: int = 0
+    finished: int = 0  # loaded by an interrupted run, archived by this one
+    rows: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    by_source: Counter[tuple[str, str]] = field(default_factory=Counter)
+    phone_numbers: int = 0
+
+
+def load(settings: Settings) -> LoadResult:
+    """Load what the ledger does not know yet. Running it again loads nothing."""
+    landing.recover(settings.landing)
+    declared = load_sources(settings.sources_dir)
+    with warehouse(settings.warehouse) as connection:
+        create_raw(connection)
+        result = LoadResult()
+        ledger = dict(
+            connection.execute("select segment, sha256 from raw.loads").fetchall()
+        )
+        sealed = landing.sealed_segments(settings.landing)
+        archived = landing.archived_segments(settings.landing)
+        _refuse_changed(sealed, archived, ledger)
+        result.phone_numbers += _replace_sources(connection, declared)
+        for segment in sealed:
+            if segment.name in ledger:
+                archive(measure(segment), settings.landing)
+                result.finished += 1
+        waiting = {s.name: s for s in [*archived, *sealed] if s.name not in ledger}
+        for batch in _batches(waiting.values()):
+            _load(connection, settings, batch, result)
+    return result
+
+
+def _refuse_changed(
+    sealed: Iterable[landing.Segment],
+    archived: Iterable[landing.Segment],
+    ledger: dict[str, str],
+) -> None:
+    """A name is loaded once. The same name with other bytes is a mistake that only a person can judge."""
+    copies = {segment.name: segment for segment in archived}
+    for segment in sealed:
+        twin = copies.get(segment.name)
+        if segment.name not in ledger and twin is None:
+            continue
+        found = measure(segment).sha256
+        known = {ledger.get(segment.name), twin and measure(twin).sha256} - {None}
+        if known != {found}:
+            raise LoadRefused(
+                f"The segment {segment.path} was loaded before with other bytes. Nothing was loaded. "
+                "Move the file out of the landing zone; if its records are new, land them again through the collector."
+            )
+
+
+def _batches(segments: Iterable[landing.Segment]) -> Iterator[list[Measured]]:
+    """Segments of one stream, in the order of their names, up to the limits of one transaction."""
+    batch: list[Measured] = []
+    size = 0
+    for segment in sorted(segments, key=lambda s: (s.stream, s.name)):
+        full = size >= BATCH_BYTES or len(batch) >= BATCH_SEGMENTS
+        if batch and (full or batch[0].stream != segment.stream):
+            yield batch
+            batch, size = [], 0
+        batch.append(measure(segment))
+        size += batch[-1].bytes
+    if batch:
+        yield batch
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    batch: list[Measured],
+    result: LoadResult,
+) -> None:
+    """Load a batch as a whole; if it does not load so, segment by segment; at last line by line."""
+    first = _next_load_id(connection)
+    try:
+        with _transaction(connection):
+            _insert_whole(connection, batch, first, result)
+    except _NotWholeError:
+        if len(batch) == 1:
+            _insert_isolated(connection, settings, batch[0], first, result)
+        else:
+            for segment in batch:
+                _load(connection, settings, [segment], result)
+            return
+    reached("loader.committed")
+    _count(connection, batch[0].stream, first, result)
+    result.segments += len(batch)
+    for segment in batch:
+        if not segment.is_archived:
+            archive(segment, settings.landing)
+
+
+class _NotWholeError(Exception):
+    """Some line of the batch is no record of its stream."""
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.begin()
+    try:
+        yield
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _insert_whole(
+    connection: duckdb.DuckDBPyConnection,
+    batch: list[Measured],
+    first: int,
+    result: LoadResult,
+) -> None:
+    """The fast path: every line of every segment is a record."""
+    stream = batch[0].stream
+    files = {str(segment.path): segment for segment in batch if segment.bytes}
+    try:
+        _insert(connection, stream, files, batch, first)
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
+            raise
+        raise _NotWholeError from error
+    found = connection.execute(
+        f"select _segment, count(*) from raw.{stream} where _load_id >= ? group by all",
+        [first],
+    )
+    rows = Counter(dict(found.fetchall()))
+    if any(rows[segment.name] != segment.lines for segment in batch):
+        raise _NotWholeError
+    for load_id, segment in enumerate(batch, start=first):
+        _record(connection, segment, load_id, rejected=0)
+    result.phone_numbers += extend_phone_numbers(connection, [stream], first)
+    reached("loader.inserted")
+
+
+def _insert_isolated(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    segment: Measured,
+    load_id: int,
+    result: LoadResult,
+) -> None:
+    """The slow path: load the lines that can be read, and keep the others with their reason."""
+    stream = segment.stream
+    scratch = settings.warehouse.parent / "isolating.ndjson"
+    try:
+        # before the transaction: a failing probe would abort it
+        split = isolate(
+            stream,
+            lines(segment),
+            lambda file: _count_readable(connection, stream, file),
+            scratch,
+        )
+        scratch.write_bytes(b"".join(text + b"\n" for text in split.good))
+        files = {str(scratch): segment} if split.good else {}
+        with _transaction(connection):
+            _insert(connection, stream, files, [segment], load_id)
+            _keep_bad_lines(connection, segment, split.bad)
+            _record(connection, segment, load_id, rejected=len(split.bad))
+            result.phone_numbers += extend_phone_numbers(connection, [stream], load_id)
+            reached("loader.inserted")
+    finally:
+        scratch.unlink(missing_ok=True)
+    result.rejected[stream] += len(split.bad)
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection,
+    stream: str,
+    files: dict[str, Measured],
+    batch: list[Measured],
+    first: int,
+) -> None:
+    if not files:
+        return
+    columns = contract_columns(STREAMS[stream])
+    load_ids = {s.name: load_id for load_id, s in enumerate(batch, start=first)}
+    names = ", ".join(f'"{name}"' for name in columns)
+    connection.execute(
+        f"""
+        insert into raw.{stream} ({names}, _segment, _load_id)
+        select {names}, segments[filename].name, segments[filename].load_id
+        from {_reader(stream)},
+            (select $segments::map(varchar, struct(name varchar, load_id bigint)) as segments)
+        where {_is_record(stream)}
+        """,
+        {
+            "files": list(files),
+            "segments": {
+                path: {"name": s.name, "load_id": load_ids[s.name]}
+                for path, s in files.items()
+            },
+        },
+    )
+
+
+def _count_readable(
+    connection: duckdb.DuckDBPyConnection, stream: str, file: Path
+) -> int:
+    columns = ", ".join(f'"{name}"' for name in contract_columns(STREAMS[stream]))
+    # count(columns) rather than count(*): every value has to be converted, as it is when it is inserted
+    found = connection.execute(
+        f"select count(row({columns})) from {_reader(stream)} where {_is_record(stream)}",
+        {"files": [str(file)]},
+    ).fetchall()
+    return int(found[0][0])
+
+
+def _reader(stream: str) -> str:
+    """The scan. Every key is declared: it is six times cheaper, and no type is guessed."""
+    columns = {"stream": "varchar", **contract_columns(STREAMS[stream])}
+    declared = ", ".join(f"\"{name}\": '{kind}'" for name, kind in columns.items())
+    return (
+        f"read_json($files, columns = {{{declared}}}, format = 'newline_delimited', "
+        "filename = true)"
+    )
+
+
+def _is_record(stream: str) -> str:
+    """What a line must have: the reader turns `{}` into a row of NULLs without a word."""
+    required = required_columns(STREAMS[stream])
+    present = " and ".join(f'"{name}" is not null' for name in required)
+    return f"stream = '{stream}' and {present}"
+
+
+def _next_load_id(connection: duckdb.DuckDBPyConnection) -> int:
+    highest = connection.execute("select max(load_id) from raw.loads").fetchall()[0][0]
+    return (highest or 0) + 1
+
+
+def _record(
+    connection: duckdb.DuckDBPyConnection,
+    segment: Measured,
+    load_id: int,
+    rejected: int,
+) -> None:
+    row = {
+        "load_id": load_id,
+        "stream": segment.stream,
+        "segment": segment.name,
+        "lines": segment.lines,
+        "loaded": segment.lines - rejected,
+        "rejected": rejected,
+        "bytes": segment.bytes,
+        "sha256": segment.sha256,
+    }
+    _insert_rows(connection, "loads", [row])
+
+
+def _keep_bad_lines(
+    connection: duckdb.DuckDBPyConnection, segment: Measured, bad: list[BadLine]
+) -> None:
+    rows: list[dict[str, object]] = [
+        {
+            "stream": segment.stream,
+            "segment": segment.name,
+            "line": line.number,
+            "reason": line.reason,
+            "raw": line.text.decode("utf-8", "backslashreplace"),
+        }
+        for line in bad
+    ]
+    _insert_rows(connection, "load_rejects", rows)
+
+
+def _replace_sources(
+    connection: duckdb.DuckDBPyConnection, declared: list[Source]
+) -> int:
+    """Put the declared sources into raw.sources. A changed region makes phone numbers mean something else: look at all."""
+    columns = list(LEDGERS["sources"])
+    rows = [{c: getattr(source, c) for c in columns} for source in declared]
+    known = connection.execute("select * from raw.sources order by all").fetchall()
+    if sorted(known) == sorted(tuple(row.values()) for row in rows):
+        return 0
+    with _transaction(connection):
+        connection.execute("delete from raw.sources")
+        _insert_rows(connection, "sources", rows)
+        return extend_phone_numbers(connection, list(STREAMS))
+
+
+def _insert_rows(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, object]]
+) -> None:
+    if rows:
+        places = ", ".join("?" for _ in LEDGERS[table])
+        values = [[row[column] for column in LEDGERS[table]] for row in rows]
+        connection.executemany(f"insert into raw.{table} values ({places})", values)
+
+
+def _count(
+    connection: duckdb.DuckDBPyConnection, stream: str, first: int, result: LoadResult
+) -> None:
+    loaded = connection.execute(
+        f"select source_id, count(*) from raw.{stream} where _load_id >= ? group by all",
+        [first],
+    ).fetchall()
+    for source, rows in loaded:
+        result.rows[stream] += rows
+        result.by_source[stream, source] += rows

@@ -1,0 +1,161 @@
+"""The raw schema: its tables, derived from the contracts, and how a connection to the warehouse is opened.
+
+What goes into the tables is loading.py's business. Everything downstream of raw is dbt's.
+"""
+
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from uuid import UUID
+
+import duckdb
+
+from ingestion.contracts import STREAMS
+from ingestion.contracts.base import Identifier, Landed
+
+OPERATIONAL = {"_segment": "varchar", "_load_id": "bigint"}
+
+# Tables of the loader itself. Columns as declared in dbt_project/models/staging/_sources.yml; a test compares.
+LEDGERS: dict[str, dict[str, str]] = {
+    "loads": {
+        "load_id": "bigint",
+        "stream": "varchar",
+        "segment": "varchar",
+        "lines": "bigint",
+        "loaded": "bigint",
+        "rejected": "bigint",
+        "bytes": "bigint",
+        "sha256": "varchar",
+    },
+    "load_rejects": {
+        "stream": "varchar",
+        "segment": "varchar",
+        "line": "bigint",
+        "reason": "varchar",
+        "raw": "varchar",
+    },
+    "sources": {
+        "source_id": "varchar",
+        "kind": "varchar",
+        "description": "varchar",
+        "owner": "varchar",
+        "priority": "bigint",
+        "default_region": "varchar",
+        "default_currency": "varchar",
+        "session_key": "varchar",
+        "is_server": "boolean",
+    },
+    "phone_numbers": {"value": "varchar", "region": "varchar", "e164": "varchar"},
+}
+
+_SCALARS = {
+    UUID: "uuid",
+    str: "varchar",
+    bool: "boolean",
+    int: "bigint",
+    datetime: "timestamp",
+    date: "date",
+    Decimal: "decimal(18,4)",
+    Identifier: "struct(type varchar, value varchar)",
+}
+
+
+class WarehouseBusy(RuntimeError):  # noqa: N818 - says what happened
+    """Another process holds the warehouse file."""
+
+
+@contextmanager
+def warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The one writing connection. Call it only from an op in the pool `warehouse`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        connection = duckdb.connect(path)
+    except duckdb.IOException as error:
+        if "lock" not in str(error).lower():
+            raise
+        raise WarehouseBusy(
+            f"{path} is held by another process. Only runs of Millrace may open it; "
+            "read the published copy instead, or end the process that holds it."
+        ) from error
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def read_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A short-lived read-only connection to the published copy."""
+    if not path.exists():
+        raise FileNotFoundError(
+            f"There is no published copy at {path} yet: run the job `refresh` first."
+        )
+    connection = duckdb.connect(path, read_only=True)
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+def create_raw(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create what is missing of the raw schema. An existing table with other columns stops with a sentence."""
+    connection.execute("create schema if not exists raw")
+    for name, columns in raw_tables().items():
+        connection.execute(f"create table if not exists raw.{name} ({ddl(columns)})")
+        existing = connection.execute(f"select * from raw.{name} limit 0").description
+        found = [column[0] for column in existing or []]
+        if found != list(columns):
+            raise RuntimeError(
+                f"raw.{name} has the columns {found}, its contract says {list(columns)}. "
+                "The contract has changed: delete the warehouse file and refresh; it is rebuilt from the landing zone."
+            )
+
+
+def raw_tables() -> dict[str, dict[str, str]]:
+    """Every table of the raw schema: name → column → DuckDB type."""
+    streams = {name: contract_columns(model) for name, model in STREAMS.items()}
+    return {name: {**c, **OPERATIONAL} for name, c in streams.items()} | LEDGERS
+
+
+def contract_columns(model: type[Landed]) -> dict[str, str]:
+    """Column → DuckDB type of a contract; the envelope comes first."""
+    fields = model.model_fields.items()
+    return {name: column_type(field.annotation) for name, field in fields}
+
+
+def required_columns(model: type[Landed]) -> list[str]:
+    """Columns that are NULL in no landed line. The writer assigns record_id, so it is one of them."""
+    fields = model.model_fields.items()
+    always = [n for n, field in fields if type(None) not in get_args(field.annotation)]
+    return ["record_id", *always]
+
+
+def column_type(annotation: Any) -> str:
+    """The DuckDB type that holds a contract's field."""
+    if annotation in _SCALARS:
+        return _SCALARS[annotation]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return column_type(arguments[0])
+    if origin in (Union, types.UnionType):
+        (inner,) = (a for a in arguments if a is not type(None))
+        return column_type(inner)
+    if origin is Literal:
+        return column_type(type(arguments[0]))
+    if origin is dict or annotation is dict:
+        return "json"
+    if origin in (list, tuple):
+        return f"{column_type(arguments[0])}[]"
+    raise TypeError(f"No DuckDB type is known for {annotation!r}; add it to schema.py.")
+
+
+def ddl(columns: dict[str, str]) -> str:
+    """Column definitions. JSON is compressed with zstd: 0.4 times the size, lossless."""
+    compression = {"json": "json using compression zstd"}
+    return ", ".join(f'"{n}" {compression.get(t, t)}' for n, t in columns.items())

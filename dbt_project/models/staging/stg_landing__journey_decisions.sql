@@ -1,0 +1,24 @@
+{{ config(materialized='view') }}
+
+with
+
+journey_decisions as (select * from {{ source('raw', 'journey_decisions') }}),
+
+final as (
+    select
+        record_id,
+        source_id,
+        received_at,
+        contract,
+        contract_version,
+        as_of,
+        journey,
+        recipient,
+        instance_key,
+        outcome,
+        detail,
+        _load_id,
+    from journey_decisions
+)
+
+select * from final

@@ -1,0 +1,124 @@
+"""From a request's bytes to records and an answer for each event. No HTTP and no disk in here."""
+
+import base64
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ingestion.collector.limits import (
+    Limits,
+    check_event,
+    check_event_size,
+    check_events,
+)
+from ingestion.collector.parsing import encode, encode_anything
+from ingestion.contracts import Event, Landed, Reject
+from ingestion.contracts.refusals import Fault, Refused
+from ingestion.contracts.shapes import Origin
+from ingestion.contracts.wire import content, read_event
+from ingestion.landing import new_record_id
+
+BATCH_FIELDS = ("batch", "events")
+
+
+@dataclass
+class Intake:
+    """What a request becomes: records to land, and one result per event in the order sent."""
+
+    records: list[Landed] = field(default_factory=list)
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+
+def take_single(call: Any, size: int, origin: Origin, limits: Limits) -> Event:
+    """The event of a request that carries one, `size` bytes long. Raises Refused."""
+    check_event_size(size, limits)
+    if not isinstance(call, dict):
+        raise Refused("invalid_event", Fault("", "must be an object"))
+    check_event(call, limits)
+    return read_event(call, origin, new_record_id())
+
+
+def take_batch(body: Any, origin: Origin, limits: Limits, check_sizes: bool) -> Intake:
+    """The events of a batch, and a reject for each that is refused.
+
+    An event that repeats one of the same request, word for word, is a duplicate and not landed again; the same id
+    with other content is landed, because the warehouse reports such conflicts.
+    `check_sizes` also finds what JSON can't hold. Raises Refused when the whole is no batch.
+    """
+    calls, origin = _opened(body, origin)
+    check_events(len(calls), limits)
+    intake, seen = Intake(), dict[str, Any]()
+    for index, call in enumerate(calls):
+        try:
+            size = len(encode(call)) if check_sizes else 0
+            event = take_single(call, size, _item(origin, index), limits)
+        except Refused as refusal:
+            raw = encode_anything(call)
+            intake.records.append(reject(refusal, raw, origin, index))
+            intake.results.append(_rejected(index, refusal))
+            continue
+        first = seen.setdefault(event.event_id, call)
+        is_repeat = first is not call and content(first) == content(call)
+        if not is_repeat:
+            intake.records.append(event)
+        status = "duplicate" if is_repeat else "accepted"
+        result = {"index": index, "status": status, "event_id": event.event_id}
+        intake.results.append(result)
+    return intake
+
+
+def reject(
+    refusal: Refused, raw: bytes, origin: Origin, item: int | None = None
+) -> Reject:
+    """The record of a refusal, with the bytes as they came."""
+    try:
+        encoding, text = "utf-8", raw.decode("utf-8")
+    except UnicodeDecodeError:
+        encoding, text = "base64", base64.b64encode(raw).decode("ascii")
+    return Reject.model_validate(
+        {
+            "source_id": origin.source_id,
+            "received_at": origin.received_at,
+            "code": refusal.code,
+            "path": refusal.faults[0].path or None,
+            "detail": str(refusal),
+            "endpoint": origin.endpoint,
+            "item": item,
+            "encoding": encoding,
+            "raw": text,
+        }
+    )
+
+
+def _opened(body: Any, origin: Origin) -> tuple[list[Any], Origin]:
+    """The calls of a batch, and what the batch says for all of them."""
+    if isinstance(body, list):
+        return body, replace(origin, is_single=False)
+    fields = body if isinstance(body, dict) else {}
+    for name in BATCH_FIELDS:
+        if isinstance(fields.get(name), list):
+            context = fields.get("context")
+            shared = replace(
+                origin,
+                is_single=False,
+                sent_at=fields.get("sentAt", fields.get("sent_at")),
+                context=context if isinstance(context, dict) else {},
+            )
+            return fields[name], shared
+    reason = 'must be a list of events, {"batch": [...]} or {"events": [...]}'
+    raise Refused("invalid_batch", Fault("", reason))
+
+
+def _item(origin: Origin, index: int) -> Origin:
+    """One key for a batch stands for its events in order."""
+    if origin.idempotency_key is None:
+        return origin
+    return replace(origin, idempotency_key=f"{origin.idempotency_key}:{index}")
+
+
+def _rejected(index: int, refusal: Refused) -> dict[str, Any]:
+    return {
+        "index": index,
+        "status": "rejected",
+        "code": refusal.code,
+        "errors": [vars(fault) for fault in refusal.faults],
+    }

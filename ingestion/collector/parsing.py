@@ -1,0 +1,60 @@
+"""JSON from strangers: by the letter first, then forgiving enough to tell a batch's bad items from its good ones."""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from ingestion.contracts.refusals import Fault, Refused
+
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class NotANumber:
+    """NaN, Infinity, or a number no double can hold, where it stood. It can't be written back, so it is found."""
+
+    text: str
+
+
+def parse(body: bytes) -> tuple[Any, Refused | None]:
+    """The value in `body`, and why it is not JSON by the letter, if it isn't (a byte order mark is forgiven).
+
+    Then broken text and numbers are kept where they stand, for `encode` to find: one event with a NaN or half an
+    emoji must not cost its batch. Raises Refused when nothing can be made of it.
+    """
+    body = body.removeprefix(BOM)
+    try:
+        return orjson.loads(body), None
+    except orjson.JSONDecodeError as error:
+        refusal = Refused("invalid_json", Fault("", f"not JSON: {error}"))
+    text = body.decode("utf-8", "surrogateescape")
+    try:
+        kept = json.loads(text, parse_constant=NotANumber, parse_float=_number)
+    except (ValueError, RecursionError):
+        raise refusal from None
+    return kept, refusal
+
+
+def encode(value: Any) -> bytes:
+    """The value as JSON by the letter. Raises Refused if there is none."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError as error:
+        reason = "holds NaN or Infinity, broken UTF-8 or an integer beyond 64 bits"
+        raise Refused("invalid_json", Fault("", f"{reason}: {error}")) from None
+
+
+def encode_anything(value: Any) -> bytes:
+    """The value as close to how it was sent as JSON allows, for the rejects."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return json.dumps(value, default=lambda bad: bad.text).encode()
+
+
+def _number(text: str) -> float | NotANumber:
+    number = float(text)
+    return number if math.isfinite(number) else NotANumber(text)

@@ -1,0 +1,134 @@
+"""Reading identifiers out of a call: which fields name a person, and under which type.
+
+Values stay as given, trimmed, numbers as text. Whether a value is junk or worth merging on is decided in the
+warehouse, where the rules can be changed and replayed.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ingestion.contracts.base import Identifier
+from ingestion.contracts.refusals import invalid
+
+LONGEST = 512
+"""Characters. Longer ones are payload that slipped into an id."""
+
+TOP_LEVEL = {
+    "user_id": ("userId", "user_id", "customer_id", "customerId"),
+    "email": ("email",),
+    "phone": ("phone",),
+    "email_sha256": ("email_hash", "email_sha256"),
+    "anonymous_id": ("anonymousId", "anonymous_id"),
+}
+"""Identifier type → how senders spell it in the envelope."""
+
+TRAITS = {"email": "email", "phone": "phone", "email_hash": "email_sha256"}
+"""Trait → identifier type."""
+
+EXACT_INTEGERS = 2**53
+"""Beyond this a number that went through a double may be somebody else's id."""
+
+
+def envelope_identifiers(call: dict[str, Any]) -> list[Identifier]:
+    """The identifiers in the envelope. Raises Refused for one that is neither text nor number."""
+    found = []
+    for kind, spellings in TOP_LEVEL.items():
+        for spelling in spellings:
+            if call.get(spelling) is None:
+                continue
+            try:
+                value = read_value(call[spelling])
+            except ValueError as error:
+                raise invalid(spelling, str(error)) from None
+            if value:
+                found.append(Identifier(type=kind, value=value))
+    return found
+
+
+def payload_identifiers(
+    traits: Any, context: Any, flags: list[str]
+) -> list[Identifier]:
+    """The identifiers in traits and context; one that can't be read is payload, and flagged."""
+    found = []
+    for kind, value in (*_in_traits(traits), *_in_context(context)):
+        try:
+            text = read_value(value)
+        except ValueError:
+            flags.append("unreadable_identifier")
+            continue
+        if text:
+            found.append(Identifier(type=kind, value=text))
+    return found
+
+
+def typed_by_form(value: str) -> str:
+    """The type of an identifier that came without one. A phone needs its `+`: bare digits are some system's id."""
+    if re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", value):
+        return "email"
+    if re.fullmatch(r"\+[\d\s().\-/]{6,24}", value):
+        return "phone"
+    if re.fullmatch(r"[0-9a-fA-F]{64}", value):
+        return "email_sha256"
+    return "user_id"
+
+
+def read_value(value: Any) -> str | None:
+    """An identifier's value as text, None if there is nothing in it.
+
+    Raises ValueError with the remedy for what can't be one.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) > LONGEST:
+            raise ValueError(f"is longer than {LONGEST} characters")
+        return text or None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be text or a number")
+    if isinstance(value, float) and abs(value) >= EXACT_INTEGERS:
+        raise ValueError("is too large a number to be exact; send it as text")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value)
+
+
+def without_repeats(found: list[Identifier]) -> list[Identifier]:
+    """Each identifier once, where it was found first."""
+    return list({(each["type"], each["value"]): each for each in found}.values())
+
+
+def _in_traits(traits: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(traits, dict):
+        for trait, kind in TRAITS.items():
+            if trait in traits:
+                yield kind, traits[trait]
+
+
+def _in_context(context: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(context, dict):
+        return
+    yield from _in_traits(context.get("traits"))
+    device = context.get("device")
+    if isinstance(device, dict) and device.get("id") is not None:
+        yield _device_type(device.get("type")), device["id"]
+    for name in ("externalIds", "externalId"):
+        yield from _external(context.get(name))
+
+
+def _device_type(kind: Any) -> str:
+    """Vendor ids mean different things on different systems, so the system is part of the type."""
+    if isinstance(kind, str) and kind.strip():
+        return f"{kind.strip().lower()[:64]}.id"
+    return "device_id"
+
+
+def _external(ids: Any) -> Iterator[tuple[str, Any]]:
+    """External ids as a list of {type, id}, or an object of type → id."""
+    if isinstance(ids, dict):
+        ids = [{"type": kind, "id": value} for kind, value in ids.items()]
+    for each in ids if isinstance(ids, list) else []:
+        kind = each.get("type") if isinstance(each, dict) else None
+        if isinstance(kind, str) and kind.strip():
+            yield kind.strip()[:64], each.get("id")

@@ -1,0 +1,38 @@
+"""Why something was not let in: a code for machines, the field at fault, a sentence for people."""
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One field and what is wrong with it; an empty path means the whole."""
+
+    path: str
+    reason: str
+
+
+class Refused(Exception):  # noqa: N818 - says what happened
+    """Nothing of it is taken in. `faults` names every field at fault that was found."""
+
+    def __init__(self, code: str, *faults: Fault) -> None:
+        super().__init__(
+            "; ".join(f"{each.path}: {each.reason}".lstrip(": ") for each in faults)
+        )
+        self.code, self.faults = code, faults
+
+
+def invalid(path: str, reason: str) -> Refused:
+    """A field that has a value it may not have."""
+    return Refused("invalid_event", Fault(path, reason))
+
+
+def from_pydantic(error: ValidationError, spelling: dict[str, str]) -> Refused:
+    """The same refusal in the sender's words: `spelling` maps our field names to the ones that were sent."""
+    faults = []
+    for each in error.errors(include_url=False, include_input=False):
+        first, *rest = [str(part) for part in each["loc"]] or [""]
+        path = ".".join([spelling.get(first, first), *rest])
+        faults.append(Fault(path, each["msg"]))
+    return Refused("invalid_event", *faults)

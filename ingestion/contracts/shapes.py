@@ -1,0 +1,142 @@
+"""The wire shapes: one function each that puts the sender's fields in our places, and a line in SHAPES that says how
+the shape is recognised.
+
+What all shapes share (identifiers, times, event id, leftovers) is done in `ingestion.contracts.wire`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast, get_args
+
+from ingestion.contracts.base import Identifier, JsonObject
+from ingestion.contracts.events import Channel, EventType, Shape
+from ingestion.contracts.identifiers import read_value, typed_by_form
+from ingestion.contracts.refusals import Fault, Refused, invalid
+
+EVENT_TYPES = frozenset(get_args(EventType))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the door knows about a call besides its body."""
+
+    source_id: str
+    received_at: datetime
+    channel: Channel
+    endpoint: str
+    call_type: EventType | None = None
+    """The type that the path named, as in `/v1/track`."""
+    is_single: bool = True
+    idempotency_key: str | None = None
+    user_agent: str | None = None
+    """Of the browser that sent it; None when a server speaks for somebody."""
+    sent_at: Any = None
+    context: JsonObject = field(default_factory=dict)
+    """Of the batch, shared by its calls."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A call after its shape was read."""
+
+    shape: Shape
+    type: EventType
+    name: Any
+    properties: Any
+    used: tuple[str, ...]
+    """Fields with a place of their own; the others are kept under `context.extra`."""
+    traits: Any = None
+    identifiers: list[Identifier] = field(default_factory=list)
+    spelling: dict[str, str] = field(default_factory=dict)
+
+
+def read_shape(call: JsonObject, origin: Origin) -> Draft:
+    """Recognise the shape of a call and read it. Raises Refused if it has none, or breaks its own."""
+    for matches, shape in SHAPES:
+        if matches(call, origin):
+            return shape(call, origin)
+    reason = "no known shape: send `type` (Segment spec), `event` (server event) or `event_name` (flat)"
+    raise Refused("unknown_shape", Fault("", reason))
+
+
+def _segment(call: JsonObject, origin: Origin) -> Draft:
+    kind = _event_type(call.get("type", origin.call_type))
+    if kind is None:
+        raise invalid("type", f"must be one of {', '.join(sorted(EVENT_TYPES))}")
+    name = "event" if kind == "track" else "name"
+    if kind == "track" and call.get("event") in (None, ""):
+        raise invalid("event", "a track call needs the name of its event")
+    traits = call.get("traits")
+    if kind == "identify" and not traits and isinstance(call.get("context"), dict):
+        traits = call["context"].get("traits")  # where RudderStack's SDKs put them
+    return Draft(
+        shape="segment",
+        type=kind,
+        name=call.get(name),
+        properties=call.get("properties"),
+        traits=traits,
+        used=("type", name, "properties", "previousId"),
+        identifiers=_previous_id(call) if kind == "alias" else [],
+        spelling={"name": name},
+    )
+
+
+def _server(call: JsonObject, origin: Origin) -> Draft:
+    return Draft(
+        shape="server",
+        type="track",
+        name=call["event"],
+        properties=call.get("properties"),
+        traits=call.get("traits"),
+        used=("event", "properties"),
+        spelling={"name": "event"},
+    )
+
+
+def _flat(call: JsonObject, origin: Origin) -> Draft:
+    kind = call.get("event_type")
+    known = _event_type(kind)
+    payload = call.get("payload")
+    return Draft(
+        shape="flat",
+        type=known or "track",
+        name=call.get("event_name", None if known else kind),
+        properties=payload,
+        traits=payload if known == "identify" else call.get("traits"),
+        used=("event_name", "payload", "identity", *(["event_type"] if known else [])),
+        identifiers=_untyped_identity(call),
+        spelling={"name": "event_name", "properties": "payload", "traits": "payload"},
+    )
+
+
+SHAPES: tuple[
+    tuple[Callable[[JsonObject, Origin], bool], Callable[[JsonObject, Origin], Draft]],
+    ...,
+] = (
+    (lambda call, origin: "event_name" in call or "event_type" in call, _flat),
+    (lambda call, origin: "type" in call or origin.call_type is not None, _segment),
+    (lambda call, origin: "event" in call, _server),
+)
+"""How a shape is recognised, and its reader. The first that matches reads."""
+
+
+def _previous_id(call: JsonObject) -> list[Identifier]:
+    try:
+        value = read_value(call.get("previousId"))
+    except ValueError as error:
+        raise invalid("previousId", str(error)) from None
+    return [Identifier(type="previous_id", value=value)] if value else []
+
+
+def _untyped_identity(call: JsonObject) -> list[Identifier]:
+    try:
+        value = read_value(call.get("identity"))
+    except ValueError as error:
+        raise invalid("identity", str(error)) from None
+    return [Identifier(type=typed_by_form(value), value=value)] if value else []
+
+
+def _event_type(value: Any) -> EventType | None:
+    known = isinstance(value, str) and value in EVENT_TYPES
+    return cast(EventType, value) if known else None

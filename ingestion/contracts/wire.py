@@ -1,0 +1,205 @@
+"""A call as it came over the wire becomes a canonical event.
+
+Belongs here: what every shape shares, that is identifiers, times, event id, leftovers. Where each shape keeps its fields
+is `ingestion.contracts.shapes`.
+"""
+
+import hashlib
+from typing import Any
+from uuid import UUID
+
+import orjson
+from pydantic import ValidationError
+
+from ingestion.contracts.base import JsonObject
+from ingestion.contracts.clock import Times, read_times
+from ingestion.contracts.events import Channel, Event
+from ingestion.contracts.identifiers import (
+    TOP_LEVEL,
+    envelope_identifiers,
+    payload_identifiers,
+    read_value,
+    without_repeats,
+)
+from ingestion.contracts.refusals import from_pydantic, invalid
+from ingestion.contracts.shapes import Draft, Origin, read_shape
+
+CHANNELS: dict[str, Channel] = {
+    "client": "client",
+    "web": "client",
+    "browser": "client",
+    "mobile": "client",
+    "server": "server",
+    "webhook": "webhook",
+    "batch": "batch",
+}
+
+EVENT_ID = ("messageId", "message_id", "event_id", "eventId")
+SENT_AT = ("sentAt", "sent_at")
+ORIGINAL = ("originalTimestamp", "original_timestamp")
+TIMESTAMP = ("timestamp", "occurred_at")
+PLACED = frozenset(
+    [*EVENT_ID, *SENT_AT, *ORIGINAL, *TIMESTAMP, "context", "consent", "traits"]
+    + [spelling for spellings in TOP_LEVEL.values() for spelling in spellings]
+)
+"""Envelope fields that every shape has a place for."""
+
+KNOWN = frozenset(
+    {
+        "type",
+        "event",
+        "name",
+        "category",
+        "groupId",
+        "previousId",
+        "properties",
+        "integrations",
+        "version",
+        "channel",
+        "receivedAt",
+        "_metadata",
+        "userAgent",
+        "event_type",
+        "event_name",
+        "payload",
+        "identity",
+    }
+)
+"""Fields that the field's SDKs send and that carry no news when they turn up."""
+
+
+def read_event(call: JsonObject, origin: Origin, record_id: UUID) -> Event:
+    """The canonical event of a call in any shape. Raises Refused with every reason that was found."""
+    flags: list[str] = []
+    call = _unnested(call, flags)
+    draft = read_shape(call, origin)
+    context = _context(call, draft, origin, flags)
+    people_traits = None if draft.type == "group" else draft.traits
+    identifiers = [
+        *envelope_identifiers(call),
+        *draft.identifiers,
+        *payload_identifiers(people_traits, context, flags),
+    ]
+    times = _times(call, origin)
+    try:
+        return Event(
+            record_id=record_id,
+            source_id=origin.source_id,
+            received_at=origin.received_at,
+            event_id=given_event_id(call, origin)
+            or _derived_id(call, origin, record_id),
+            type=draft.type,
+            name=draft.name,
+            occurred_at=times.occurred_at,
+            sent_at=times.sent_at,
+            original_timestamp=times.original_timestamp,
+            identifiers=without_repeats(identifiers),
+            properties=draft.properties,
+            traits=draft.traits,
+            context=context,
+            channel=_channel(call, origin),
+            consent=_consent(call, context),
+            shape=draft.shape,
+            flags=list(dict.fromkeys([*flags, *times.flags])),
+        )
+    except ValidationError as error:
+        raise from_pydantic(error, draft.spelling) from None
+
+
+def given_event_id(call: JsonObject, origin: Origin) -> str | None:
+    """The id the sender gave the event, if it did."""
+    path, value = _first(call, EVENT_ID)
+    if value is None:
+        return origin.idempotency_key
+    try:
+        return read_value(value) or origin.idempotency_key
+    except ValueError as error:
+        raise invalid(path, str(error)) from None
+
+
+def content(call: JsonObject) -> JsonObject:
+    """What a call says, without what changes when it is sent again."""
+    return {
+        name: value
+        for name, value in call.items()
+        if name not in (*SENT_AT, "writeKey")
+    }
+
+
+def _unnested(call: JsonObject, flags: list[str]) -> JsonObject:
+    """`track({event: …, userId: …})` of a server library passed where the browser's `track(name)` was meant."""
+    inner = call.get("event")
+    if not (isinstance(inner, dict) and isinstance(inner.get("event"), str)):
+        return call
+    flags.append("nested_call")
+    return {**call, **inner}
+
+
+def _context(
+    call: JsonObject, draft: Draft, origin: Origin, flags: list[str]
+) -> JsonObject | None:
+    """The call's context over its batch's, with the leftovers of the envelope under `extra`."""
+    given = call.get("context")
+    if given is not None and not isinstance(given, dict):
+        raise invalid("context", "must be an object")
+    context = {**origin.context, **(given or {})}
+    if origin.user_agent and not context.get("userAgent"):
+        context["userAgent"] = origin.user_agent
+    extra = {
+        name: value
+        for name, value in call.items()
+        if name not in PLACED and name not in draft.used and name != "writeKey"
+    }
+    if not extra.keys() <= KNOWN:
+        flags.append("unknown_field")
+    if extra:
+        own = context.get("extra")
+        context["extra"] = {**own, **extra} if isinstance(own, dict) else extra
+    return context or None
+
+
+def _times(call: JsonObject, origin: Origin) -> Times:
+    path, given = _first(call, TIMESTAMP)
+    original_path, original = _first(call, ORIGINAL)
+    _, sent = _first(call, SENT_AT)
+    return read_times(
+        received_at=origin.received_at,
+        original=original,
+        given=given,
+        sent=sent if sent is not None else origin.sent_at,
+        path=path if given is not None else original_path,
+    )
+
+
+def _derived_id(call: JsonObject, origin: Origin, record_id: UUID) -> str:
+    """A single call that says when it happened is the same call when it comes again. In a batch, equal rows may be
+    real, and without a time nothing tells a repeat from a second event."""
+    if not origin.is_single or _first(call, (*TIMESTAMP, *ORIGINAL))[1] is None:
+        return str(record_id)
+    canonical = orjson.dumps(content(call), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(canonical).hexdigest()
+
+
+def _channel(call: JsonObject, origin: Origin) -> Channel:
+    given = call.get("channel")
+    return (
+        CHANNELS.get(given, origin.channel)
+        if isinstance(given, str)
+        else origin.channel
+    )
+
+
+def _consent(call: JsonObject, context: JsonObject | None) -> Any:
+    """Consent in the envelope, or where consent managers put it; what isn't an object there is context only."""
+    if call.get("consent") is not None:
+        return call["consent"]
+    in_context = (context or {}).get("consent")
+    return in_context if isinstance(in_context, dict) else None
+
+
+def _first(call: JsonObject, spellings: tuple[str, ...]) -> tuple[str, Any]:
+    """The first spelling that has a value, and the value."""
+    for spelling in spellings:
+        if call.get(spelling) is not None:
+            return spelling, call[spelling]
+    return spellings[0], None

@@ -42,6 +42,9 @@ __all__ = [
 
 MIB = 1024 * 1024
 
+ERROR_SECONDS = 10.0
+"""For so long a failed commit counts against readiness; then the next caller finds out whether the disk is well."""
+
 
 class LandingFull(Exception):  # noqa: N818 - says what happened
     """More is waiting to be written than the writer may hold; try again in a moment. Nothing was landed."""
@@ -103,6 +106,7 @@ class LandingWriter:
         self._queue: queue.SimpleQueue[_Submission | _Seal] = queue.SimpleQueue()
         self._open: dict[str, tuple[OpenSegment, float]] = {}
         self._error: Exception | None = None
+        self._failed_at = 0.0
         self._thread = threading.Thread(target=self._run, name="landing", daemon=True)
         self._thread.start()
 
@@ -144,8 +148,9 @@ class LandingWriter:
 
     @property
     def error(self) -> Exception | None:
-        """Why the last commit failed, if it did."""
-        return self._error
+        """Why the last commit failed, if it did a moment ago."""
+        is_recent = time.monotonic() - self._failed_at < ERROR_SECONDS
+        return self._error if is_recent else None
 
     def __enter__(self) -> "LandingWriter":
         return self
@@ -193,7 +198,7 @@ class LandingWriter:
             for stream, data in lines.items():
                 self._append(stream, b"".join(data))
         except Exception as error:  # whatever it is, the callers are waiting
-            self._error = error
+            self._error, self._failed_at = error, time.monotonic()
         with self._lock:
             self._waiting -= sum(submission.size for submission in group)
         for submission in group:
@@ -231,7 +236,7 @@ class LandingWriter:
         try:
             segment.seal()
         except OSError as error:
-            self._error = error
+            self._error, self._failed_at = error, time.monotonic()
 
 
 def _submission(records: Sequence[Landed]) -> _Submission:

@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -12,11 +11,11 @@ from ingestion.contracts.refusals import Fault, Refused
 BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
 class NotANumber:
     """NaN, Infinity, or a number no double can hold, where it stood. It can't be written back, so it is found."""
 
-    text: str
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 def parse(body: bytes) -> tuple[Any, Refused | None]:

@@ -23,6 +23,14 @@ class Refused(Exception):  # noqa: N818 - says what happened
         self.code, self.faults = code, faults
 
 
+PLAINLY = {
+    "dict_type": "must be an object",
+    "string_type": "must be text",
+    "list_type": "must be a list",
+}
+"""Our words for pydantic's error types; the others speak for themselves."""
+
+
 def invalid(path: str, reason: str) -> Refused:
     """A field that has a value it may not have."""
     return Refused("invalid_event", Fault(path, reason))
@@ -34,5 +42,5 @@ def from_pydantic(error: ValidationError, spelling: dict[str, str]) -> Refused:
     for each in error.errors(include_url=False, include_input=False):
         first, *rest = [str(part) for part in each["loc"]] or [""]
         path = ".".join([spelling.get(first, first), *rest])
-        faults.append(Fault(path, each["msg"]))
+        faults.append(Fault(path, PLAINLY.get(each["type"], each["msg"])))
     return Refused("invalid_event", *faults)

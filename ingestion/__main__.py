@@ -1,0 +1,118 @@
+"""The front door's command line: run the collector, look after keys.
+
+python -m ingestion collector --port 8080
+python -m ingestion keys create --source web_shop --scope tracker
+"""
+
+import argparse
+import socket
+import sys
+from contextlib import suppress
+from typing import get_args
+
+from ingestion.collector.keys import Key, KeyStore, Scope, UnknownKey
+from ingestion.collector.server import listen, serve
+from ingestion.settings import settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    given = _parser().parse_args(arguments)
+    try:
+        command: int = given.run(given)
+    except (ValueError, UnknownKey) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return command
+
+
+def collector(given: argparse.Namespace) -> int:
+    if given.fd is None:
+        listener = listen(given.host, given.port)
+        host, port = listener.getsockname()[:2]
+        print(f"collecting at http://{host}:{port}, documented at /docs", flush=True)
+    else:
+        listener = socket.socket(fileno=given.fd)
+    with listener, suppress(KeyboardInterrupt):
+        serve(listener, given.workers)
+    return 0
+
+
+def create_key(given: argparse.Namespace) -> int:
+    text, key = _keys().create(given.source, given.scope, given.origin)
+    print(text)
+    print(f"id {key.key_id}; the key is shown this once", file=sys.stderr)
+    return 0
+
+
+def import_key(given: argparse.Namespace) -> int:
+    key = _keys().import_text(given.key, given.source, given.scope, given.origin)
+    print(f"imported as {key.key_id}")
+    return 0
+
+
+def list_keys(given: argparse.Namespace) -> int:
+    print("\n".join(_described(key) for key in _keys().all()) or "no keys yet")
+    return 0
+
+
+def revoke_key(given: argparse.Namespace) -> int:
+    key = _keys().revoke(given.key_id)
+    print(f"revoked {key.key_id} of {key.source_id}")
+    return 0
+
+
+def _keys() -> KeyStore:
+    return KeyStore(settings().keys)
+
+
+def _described(key: Key) -> str:
+    state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "active"
+    scopes = ",".join(key.scopes)
+    return f"{key.key_id}  {key.source_id}  {scopes}  made {key.created_at:%Y-%m-%d}  {state}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ingestion")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    serving = commands.add_parser("collector", help="receive events over HTTP")
+    serving.add_argument("--host", default="127.0.0.1")
+    serving.add_argument("--port", type=int, default=8080, help="0 takes a free one")
+    serving.add_argument("--workers", type=int, default=1, help="processes")
+    serving.add_argument("--fd", type=int, help="an inherited listening socket instead")
+    serving.set_defaults(run=collector)
+
+    keys = commands.add_parser("keys", help="create, import, list and revoke API keys")
+    actions = keys.add_subparsers(required=True, metavar="action")
+    create = actions.add_parser("create", help="make a random key and show it once")
+    create.set_defaults(run=create_key)
+    admit = actions.add_parser("import", help="accept a key that a sender has already")
+    admit.add_argument("key")
+    admit.set_defaults(run=import_key)
+    for each in (create, admit):
+        _add_key_options(each)
+    actions.add_parser("list", help="every key, without its text").set_defaults(
+        run=list_keys
+    )
+    revoke = actions.add_parser("revoke", help="stop accepting a key")
+    revoke.add_argument("key_id", help="its id, or the beginning of it")
+    revoke.set_defaults(run=revoke_key)
+    return parser
+
+
+def _add_key_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--source", required=True, help="source of all it brings")
+    parser.add_argument(
+        "--scope",
+        action="append",
+        choices=get_args(Scope),
+        required=True,
+        help="tracker: browsers; integration: servers; batch: imports",
+    )
+    parser.add_argument(
+        "--origin", action="append", default=[], help="web origin it may be used from"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

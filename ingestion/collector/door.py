@@ -1,0 +1,153 @@
+"""One request through the door: who sends it, what it holds, is it safe on the disk, what do we answer.
+
+Reading and judging events is `intake`; paths and the documentation page are `app`.
+"""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from ingestion.collector.answers import answer, problem, refused
+from ingestion.collector.intake import reject, take_batch, take_single
+from ingestion.collector.keys import Key, KeyStore
+from ingestion.collector.limits import Limits, inflate, read_body
+from ingestion.collector.parsing import parse
+from ingestion.contracts import Landed
+from ingestion.contracts.events import EventType
+from ingestion.contracts.refusals import Refused
+from ingestion.contracts.shapes import Origin
+from ingestion.landing import LandingFull, LandingUnavailable, LandingWriter
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request's body, read as far as it can be."""
+
+    value: Any
+    size: int
+    flaw: Refused | None
+    """Why it is not JSON by the letter, if it isn't."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """What every request needs. One per process."""
+
+    writer: LandingWriter
+    keys: KeyStore
+    limits: Limits = field(default_factory=Limits)
+
+    async def single(
+        self, request: Request, call_type: EventType | None = None
+    ) -> Response:
+        """Take in one event."""
+        origin, raw, body = await self._receive(request, call_type)
+        try:
+            if body.flaw:
+                raise body.flaw
+            event = take_single(body.value, body.size, origin, self.limits)
+        except Refused as refusal:
+            await self._land([reject(refusal, raw, origin)])
+            raise refused(refusal) from None
+        await self._land([event])
+        return answer({"success": True, "event_id": event.event_id})
+
+    async def batch(self, request: Request) -> Response:
+        """Take in many events; a bad one is refused alone."""
+        origin, raw, body = await self._receive(request)
+        check_sizes = bool(body.flaw) or body.size > self.limits.event_bytes
+        try:
+            intake = take_batch(body.value, origin, self.limits, check_sizes)
+        except Refused as refusal:
+            await self._land([reject(body.flaw or refusal, raw, origin)])
+            raise refused(body.flaw or refusal) from None
+        await self._land(intake.records)
+        return answer(
+            {"success": True, "status": "enqueued", "results": intake.results}
+        )
+
+    async def _receive(
+        self, request: Request, call_type: EventType | None = None
+    ) -> tuple[Origin, bytes, Body]:
+        """Who sends it, the bytes as they came, and the body. What can't be read is landed as a reject."""
+        key = self._header_key(request)
+        try:
+            raw, refusal = await read_body(request.stream(), self.limits)
+        except ClientDisconnect:
+            raise problem(400, "disconnected", "the body never came") from None
+        try:
+            if refusal:
+                raise refusal
+            inflated = inflate(raw, self.limits)
+            value, flaw = parse(inflated)
+        except Refused as refusal:
+            if key:
+                await self._land([reject(refusal, raw, _origin(request, key))])
+            raise refused(refusal) from None
+        key = key or self._body_key(request, value)
+        origin = replace(_origin(request, key), call_type=call_type)
+        return origin, raw, Body(value, len(inflated), flaw)
+
+    def _header_key(self, request: Request) -> Key | None:
+        offered = offered_key(request.headers)
+        return None if offered is None else self._known(request, offered)
+
+    def _body_key(self, request: Request, value: Any) -> Key:
+        """The key of senders that can't set headers, such as a browser's beacon."""
+        offered = value.get("writeKey") if isinstance(value, dict) else None
+        return self._known(request, offered if isinstance(offered, str) else "")
+
+    def _known(self, request: Request, offered: str) -> Key:
+        key = self.keys.find(offered)
+        if key is None:
+            message = "unknown key; send it as X-API-Key, Basic user name, bearer token or writeKey"
+            raise problem(401, "unauthorized", message, WWW_Authenticate="Bearer")
+        if not key.allows_origin(request.headers.get("origin")):
+            raise problem(403, "forbidden", "this key is not for use from this origin")
+        return key
+
+    async def _land(self, records: Sequence[Landed]) -> None:
+        """Return when the records are safe, or answer when to try again."""
+        try:
+            await asyncio.wrap_future(self.writer.submit(records))
+        except LandingFull as error:
+            seconds = str(self.limits.retry_busy_seconds)
+            raise problem(429, "busy", str(error), Retry_After=seconds) from error
+        except LandingUnavailable as error:
+            seconds = str(self.limits.retry_unavailable_seconds)
+            message = "nothing can be stored right now"
+            raise problem(503, "unavailable", message, Retry_After=seconds) from error
+
+
+def offered_key(headers: Mapping[str, str]) -> str | None:
+    """The key that a request's headers carry, None if they carry none."""
+    if "x-api-key" in headers:
+        return headers["x-api-key"]
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(credentials).partition(b":")[0].decode()
+        except (binascii.Error, ValueError):
+            return ""
+    return None
+
+
+def _origin(request: Request, key: Key) -> Origin:
+    is_browser = "tracker" in key.scopes
+    return Origin(
+        source_id=key.source_id,
+        received_at=datetime.now(UTC),
+        channel=key.channel,
+        endpoint=request.url.path,
+        idempotency_key=(request.headers.get("idempotency-key") or "").strip() or None,
+        user_agent=request.headers.get("user-agent") if is_browser else None,
+    )

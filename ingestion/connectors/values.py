@@ -4,9 +4,11 @@ What a column means for a person or an order is mapping.py's.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
+
+from ingestion.contracts.clock import read_moment
 
 Unit = Literal["major", "cents", "micros"]
 _EXPONENT: dict[Unit, int] = {"major": 0, "cents": -2, "micros": -6}
@@ -48,14 +50,15 @@ def text(value: Any) -> str:
 
 
 def moment(value: Any, column: str) -> datetime | None:
-    """A time in UTC; a naive one is UTC already. Dates are midnight."""
-    if (given := text(value)) == "":
+    """A time in UTC; a naive one is UTC already, a date is its midnight, a number an epoch."""
+    if text(value) == "":
         return None
     try:
-        found = datetime.fromisoformat(given)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise _mistyped(given, column, "a time such as 2026-01-31T08:00:00Z") from None
+        return read_moment(value)[0]
+    except ValueError as error:
+        raise CellError(
+            "mistyped_value", column, f"column {column!r} holds no time: {error}"
+        ) from None
 
 
 def day(value: Any, column: str) -> date | None:

@@ -1,0 +1,202 @@
+"""The other systems' exports: CRM, billing, catalogue and ad account, as files. Same world, same bytes."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from simulator.calls import iso
+from simulator.catalogue import CAMPAIGNS, PRODUCTS
+from simulator.orders import Order
+from simulator.people import Person
+from simulator.visits import Shop
+
+Json = dict[str, Any]
+
+TIERS = ("", "bronze", "silver", "gold")
+
+
+def write_extracts(folder: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def extracts(shop: Shop, people: list[Person], seed: int) -> dict[str, bytes]:
+    """File name → bytes."""
+    return {
+        "crm/customers.csv": _customers(shop, people, seed),
+        "billing/orders.csv": _orders(shop),
+        "billing/payments.ndjson": _payments(shop),
+        "billing/subscriptions.json": _subscriptions(shop, people),
+        "catalogue/products.json": _products(shop),
+        **_ad_spend(shop, seed),
+    }
+
+
+def _customers(shop: Shop, people: list[Person], seed: int) -> bytes:
+    random = Random(f"{seed}/crm")
+    rows = [_customer(shop, person, random) for person in people if person.crm_id]
+    if (
+        len(rows) > 20
+    ):  # an export typed by people: a line cut short, a row without a key
+        rows[7] = rows[7][:5]
+        rows[13] = ["", *rows[13][1:]]
+    header = [
+        "customer_id", "shop_user_id", "email", "phone", "first_name", "last_name", "country",
+        "city", "language", "loyalty_tier", "marketing_consent", "updated_at",
+    ]  # fmt: skip
+    return _csv(header, rows)
+
+
+def _customer(shop: Shop, person: Person, random: Random) -> list[str]:
+    orders = sum(1 for order in shop.orders if order.person.number == person.number)
+    consent = "yes" if person.newsletter else random.choice(("", "no"))
+    return [
+        person.crm_id,
+        person.user_id,
+        person.email.upper() if random.random() < 0.05 else person.email,
+        f"0{person.phone[3:]}"
+        if person.phone and random.random() < 0.5
+        else person.phone,
+        person.first_name,
+        person.last_name,
+        person.country,
+        person.city,
+        person.language,
+        TIERS[min(orders, 3)],
+        consent,
+        iso(person.since.replace(microsecond=0)),
+    ]
+
+
+def _orders(shop: Shop) -> bytes:
+    header = [
+        "order_id", "customer", "email", "status", "currency", "gross", "discount", "revenue",
+        "shipping", "tax", "total", "refunded", "ordered_at", "updated_at",
+    ]  # fmt: skip
+    return _csv(header, (_order(order) for order in shop.orders))
+
+
+def _order(order: Order) -> list[str]:
+    person = order.person
+    cents = (
+        order.gross, order.discount, order.revenue, order.shipping, order.tax, order.total,
+        order.refunded,
+    )  # fmt: skip
+    return [
+        order.order_id,
+        person.user_id,
+        person.email,
+        order.status,
+        "EUR",
+        *map(str, cents),
+        iso(order.at),
+        iso(order.changed_at or order.at),
+    ]
+
+
+def _payments(shop: Shop) -> bytes:
+    lines = []
+    for number, order in enumerate(shop.orders, start=1):
+        payment = {
+            "payment_id": f"pay-{shop.namespace}-{number:05d}",
+            "order_id": order.order_id,
+            "method": ("card", "paypal", "invoice")[number % 3],
+            "amount": order.total,
+            "currency": "EUR",
+            "status": "settled",
+            "paid_at": iso(order.at),
+        }
+        lines.append(json.dumps(payment))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _subscriptions(shop: Shop, people: list[Person]) -> bytes:
+    rows = [
+        {
+            "id": f"sub-{shop.namespace}-{person.number:04d}",
+            "customer": {"id": person.user_id, "email": person.email},
+            "plan": "coffee box, monthly",
+            "price": 1990,
+            "currency": "EUR",
+            "status": "ended" if person.number % 5 == 0 else "active",
+            "started_at": iso(person.since.replace(microsecond=0)),
+            "ends_at": iso((person.since + timedelta(days=90)).replace(microsecond=0)),
+        }
+        for person in people
+        if person.subscribes
+    ]
+    return json.dumps({"subscriptions": rows}, indent=1).encode()
+
+
+def _products(shop: Shop) -> bytes:
+    rows = [
+        {
+            "product_id": product.product_id,
+            "name": product.name,
+            "category": product.category,
+            "price": f"{product.cents / 100:.2f}",
+            "currency": "EUR",
+            "updated_at": iso(shop.start),
+        }
+        for product in PRODUCTS[
+            :-1
+        ]  # the newest one is sold before it is in the catalogue
+    ]
+    return json.dumps(rows, indent=1).encode()
+
+
+def _ad_spend(shop: Shop, seed: int) -> dict[str, bytes]:
+    """A file a month; the platform claims more conversions than there were."""
+    random = Random(f"{seed}/ads")
+    header = [
+        "date", "account_id", "campaign_id", "campaign", "ad_group_id", "ad_group", "ad_id", "ad",
+        "currency", "cost_micros", "impressions", "clicks", "conversions", "conversion_value",
+    ]  # fmt: skip
+    months: dict[str, list[list[str]]] = {}
+    day = shop.start
+    while day < shop.until:
+        for campaign in CAMPAIGNS:
+            if campaign.campaign_id:
+                visits = shop.arrivals.get(f"{campaign.name}/{day:%Y-%m-%d}", 0)
+                row = _ad_day(
+                    random,
+                    day,
+                    campaign.campaign_id,
+                    campaign.name,
+                    campaign.daily_cents,
+                    visits,
+                )
+                months.setdefault(f"{day:%Y-%m}", []).append(row)
+        day += timedelta(days=1)
+    return {
+        f"marketing/google_ads_{month}.csv": _csv(header, rows)
+        for month, rows in months.items()
+    }
+
+
+def _ad_day(
+    random: Random, day: datetime, campaign_id: str, name: str, budget: int, visits: int
+) -> list[str]:
+    spent = int(budget * random.uniform(0.6, 1.0)) * 10_000
+    clicks = visits + random.randrange(3)
+    claimed = random.randrange(3)
+    return [
+        f"{day:%Y-%m-%d}", "acc-1", campaign_id, name, f"{campaign_id}-g1", "all visitors",
+        f"{campaign_id}-a1", f"{name} text ad", "EUR", str(spent), str(clicks * 40 + 11),
+        str(clicks), f"{claimed}.0", f"{claimed * 23.5:.2f}",
+    ]  # fmt: skip
+
+
+def _csv(header: list[str], rows: Iterable[list[str]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode()

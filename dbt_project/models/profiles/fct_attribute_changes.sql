@@ -1,0 +1,88 @@
+with
+
+steps as (select * from {{ ref('int_attribute_steps') }}),
+
+lists as (select * from {{ ref('int_attribute_lists') }}),
+
+unions as (select * from {{ ref('int_attribute_unions') }}),
+
+choices as (select * from {{ ref('int_attribute_choices') }}),
+
+list_attributes as (
+    select distinct
+        profile_id,
+        path
+    from lists
+),
+
+-- Nearly all attributes: whatever was said last is the value.
+plain_changes as (
+    select
+        steps.profile_id,
+        steps.path,
+        steps.step_number,
+        steps.previous_value as old_value,
+        steps.value as new_value,
+        steps.occurred_at,
+        steps.source_id,
+        steps.record_id,
+        steps.rule
+    from steps
+    left join list_attributes
+        on
+            steps.profile_id = list_attributes.profile_id
+            and steps.path = list_attributes.path
+            and steps.rule = 'fold'
+    where
+        steps.rule in ('fold', 'latest')
+        and list_attributes.path is null
+        and steps.value is distinct from steps.previous_value
+),
+
+folded as (
+    select * from lists
+    union all
+    select * from unions
+    union all
+    select * from choices
+),
+
+with_old_value as (
+    select
+        profile_id,
+        path,
+        step_number,
+        lag(new_value) over (
+            partition by profile_id, path
+            order by step_number asc
+        ) as old_value,
+        new_value,
+        occurred_at,
+        source_id,
+        record_id,
+        rule
+    from folded
+),
+
+changes as (
+    select * from plain_changes
+    union all
+    select * from with_old_value
+    where new_value is distinct from old_value
+),
+
+final as (
+    select
+        profile_id,
+        path,
+        cast(step_number as bigint) as step_number,
+        old_value,
+        new_value,
+        occurred_at as changed_at,
+        source_id,
+        record_id,
+        rule
+    from changes
+)
+
+select * from final

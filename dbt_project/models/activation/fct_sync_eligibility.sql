@@ -1,0 +1,41 @@
+-- For everyone in a sync's audience: sent or not, and if not, why.
+with
+
+members as (select * from {{ ref('int_sync_members') }}),
+
+changes as (select * from {{ ref('int_changes_planned') }}),
+
+refused as (
+    select
+        sync_name,
+        recipient_key
+    from changes
+    where is_rejected and action <> 'exit'
+),
+
+judged as (
+    select
+        members.*,
+        coalesce(
+            members.reason,
+            case when refused.recipient_key is not null then 'rejected_by_destination' end
+        ) as obstacle
+    from members
+    left join refused
+        on
+            members.sync_name = refused.sync_name
+            and members.recipient_key = refused.recipient_key
+),
+
+final as (
+    select
+        sync_name,
+        profile_id,
+        instance_key,
+        recipient_type,
+        obstacle is null as is_eligible,
+        obstacle as reason
+    from judged
+)
+
+select * from final

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -16,6 +16,19 @@ from simulator.people import Person
 from simulator.visits import Shop
 
 Json = dict[str, Any]
+
+CUSTOMER_COLUMNS = (
+    "customer_id", "shop_user_id", "email", "phone", "first_name", "last_name", "country",
+    "city", "language", "loyalty_tier", "marketing_consent", "updated_at",
+)  # fmt: skip
+ORDER_COLUMNS = (
+    "order_id", "customer", "email", "status", "currency", "gross", "discount", "revenue",
+    "shipping", "tax", "total", "refunded", "ordered_at", "updated_at",
+)  # fmt: skip
+AD_COLUMNS = (
+    "date", "account_id", "campaign_id", "campaign", "ad_group_id", "ad_group", "ad_id", "ad",
+    "currency", "cost_micros", "impressions", "clicks", "conversions", "conversion_value",
+)  # fmt: skip
 
 TIERS = ("", "bronze", "silver", "gold")
 
@@ -47,11 +60,7 @@ def _customers(shop: Shop, people: list[Person], seed: int) -> bytes:
     ):  # an export typed by people: a line cut short, a row without a key
         rows[7] = rows[7][:5]
         rows[13] = ["", *rows[13][1:]]
-    header = [
-        "customer_id", "shop_user_id", "email", "phone", "first_name", "last_name", "country",
-        "city", "language", "loyalty_tier", "marketing_consent", "updated_at",
-    ]  # fmt: skip
-    return _csv(header, rows)
+    return _csv(CUSTOMER_COLUMNS, rows)
 
 
 def _customer(shop: Shop, person: Person, random: Random) -> list[str]:
@@ -76,11 +85,7 @@ def _customer(shop: Shop, person: Person, random: Random) -> list[str]:
 
 
 def _orders(shop: Shop) -> bytes:
-    header = [
-        "order_id", "customer", "email", "status", "currency", "gross", "discount", "revenue",
-        "shipping", "tax", "total", "refunded", "ordered_at", "updated_at",
-    ]  # fmt: skip
-    return _csv(header, (_order(order) for order in shop.orders))
+    return _csv(ORDER_COLUMNS, (_order(order) for order in shop.orders))
 
 
 def _order(order: Order) -> list[str]:
@@ -155,10 +160,6 @@ def _products(shop: Shop) -> bytes:
 def _ad_spend(shop: Shop, seed: int) -> dict[str, bytes]:
     """A file a month; the platform claims more conversions than there were."""
     random = Random(f"{seed}/ads")
-    header = [
-        "date", "account_id", "campaign_id", "campaign", "ad_group_id", "ad_group", "ad_id", "ad",
-        "currency", "cost_micros", "impressions", "clicks", "conversions", "conversion_value",
-    ]  # fmt: skip
     months: dict[str, list[list[str]]] = {}
     day = shop.start
     while day < shop.until:
@@ -176,7 +177,7 @@ def _ad_spend(shop: Shop, seed: int) -> dict[str, bytes]:
                 months.setdefault(f"{day:%Y-%m}", []).append(row)
         day += timedelta(days=1)
     return {
-        f"marketing/google_ads_{month}.csv": _csv(header, rows)
+        f"marketing/google_ads_{month}.csv": _csv(AD_COLUMNS, rows)
         for month, rows in months.items()
     }
 
@@ -194,7 +195,7 @@ def _ad_day(
     ]  # fmt: skip
 
 
-def _csv(header: list[str], rows: Iterable[list[str]]) -> bytes:
+def _csv(header: Sequence[str], rows: Iterable[list[str]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import duckdb
 from orchestration.warehouse.raw_schema import declared_columns
-from simulator.bulk import write_segments
 
 from benchmarks.harness import Figure, Usage, compare, measure, module
+from simulator.bulk import write_segments
 
 AS_OF = "2026-02-01T00:00:00"
 

@@ -36,15 +36,15 @@ class Figure:
 
     def row(self) -> str:
         low, high = self.spread
-        target = f"≤ {self.target:g}" if self.target else "–"
+        target = f"≤ {self.target:g}" if self.target else "-"
         return (
             f"| {self.name} | {self.subject.cpu_seconds:.2f} | {self.limit.cpu_seconds:.2f} "
-            f"| {self.ratio:.2f} ({low:.2f}–{high:.2f}) | {target} | {self.subject.peak_mib:.0f} | {self.unit} |"
+            f"| {self.ratio:.2f} ({low:.2f}-{high:.2f}) | {target} | {self.subject.peak_mib:.0f} | {self.unit} |"
         )
 
 
 TABLE_HEAD = (
-    "| figure | subject, CPU s | limit, CPU s | ratio (min–max) | target | peak MiB | per unit |\n"
+    "| figure | subject, CPU s | limit, CPU s | ratio (min-max) | target | peak MiB | per unit |\n"
     "|---|---|---|---|---|---|---|"
 )
 

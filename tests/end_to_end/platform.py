@@ -16,8 +16,8 @@ from pathlib import Path
 import duckdb
 import httpx
 import yaml
-from ingestion.collector import server
 
+from ingestion.collector import server
 from tests.conftest import ROOT
 
 BATCH = 100
@@ -115,7 +115,9 @@ class Platform:
 
     def query(self, sql: str) -> list[tuple]:
         """Ask the published read copy."""
-        with duckdb.connect(self.home / "published/millrace.duckdb", read_only=True) as c:
+        with duckdb.connect(
+            self.home / "published/millrace.duckdb", read_only=True
+        ) as c:
             return c.execute(sql).fetchall()
 
     def scalar(self, sql: str) -> object:
@@ -128,7 +130,9 @@ class Platform:
 
     def public_tables(self) -> dict[str, tuple[int, int]]:
         """Rows and an order-free hash of every public table, operational columns left out."""
-        with duckdb.connect(self.home / "published/millrace.duckdb", read_only=True) as c:
+        with duckdb.connect(
+            self.home / "published/millrace.duckdb", read_only=True
+        ) as c:
             return {
                 name: c.execute(_fingerprint(c, name)).fetchone()
                 for name in public_models()
@@ -160,7 +164,9 @@ def public_models() -> list[str]:
 def _fingerprint(connection: duckdb.DuckDBPyConnection, name: str) -> str:
     described = connection.execute(f"describe {name}").fetchall()
     columns = [row[0] for row in described if not row[0].startswith("_")]
-    values = ", ".join(f"coalesce(cast({column} as varchar), '␀')" for column in columns)
+    values = ", ".join(
+        f"coalesce(cast({column} as varchar), '␀')" for column in columns
+    )
     return (
         f"select count(*), coalesce(sum(md5_number_lower(concat_ws('␟', {values}))), 0)"
         f" from {name}"

@@ -17,6 +17,8 @@ import duckdb
 from ingestion.contracts import STREAMS
 from ingestion.contracts.base import Identifier, Landed
 
+# As in dbt_project/profiles.yml, which says why; the read copy holds views that need it too.
+SESSION = "set TimeZone = 'UTC'; set disabled_optimizers = 'outer_join_simplification'"
 OPERATIONAL = {"_segment": "varchar", "_load_id": "bigint"}
 
 # Tables of the loader itself. Columns as declared in dbt_project/models/staging/_sources.yml; a test compares.
@@ -82,7 +84,7 @@ def warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             "read the published copy instead, or end the process that holds it."
         ) from error
     try:
-        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(SESSION)
         yield connection
     finally:
         connection.close()
@@ -97,7 +99,7 @@ def read_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         )
     connection = duckdb.connect(path, read_only=True)
     try:
-        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(SESSION)
         yield connection
     finally:
         connection.close()

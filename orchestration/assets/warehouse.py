@@ -1,0 +1,242 @@
+"""The warehouse: landed records into raw, dbt over them, our own facts back to the landing zone, the read copy.
+
+Every op here opens the DuckDB file, so every op is in the pool `warehouse`, and none of them talks to a network.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
+
+from ingestion.connectors import Source
+from ingestion.contracts import STREAMS
+from orchestration.assets.layers import (
+    PUBLISHED,
+    Refresh,
+    fact_key,
+    is_own_fact,
+    landing_key,
+    logical_time,
+    raw_key,
+)
+from orchestration.instance import POOL
+from orchestration.pictures import bars
+from orchestration.resources import Platform
+from orchestration.warehouse import ledger
+from orchestration.warehouse.facts import PENDING, land_facts
+from orchestration.warehouse.loading import LoadResult, load
+from orchestration.warehouse.publishing import publish
+from orchestration.warehouse.schema import LEDGERS, read_copy, warehouse
+
+LOAD_FAILED = (
+    "If it fails: nothing of the failing segment was loaded, and the message says what to do with it. "
+    "Run again; what was loaded is not loaded twice."
+)
+TABLES = {
+    "events": "What people did, in canonical form.",
+    "rejects": "What was refused at the door, with the reason and the bytes.",
+    "profiles": "Extract rows that describe people.",
+    "records": "Extract rows of orders, payments and subscriptions.",
+    "catalog": "Products.",
+    "marketing": "Ad metrics per day.",
+    "privacy_requests": "Access, erasure and suppression requests.",
+    "identity_changes": "Our own fact: an identifier's profile changed.",
+    "membership_changes": "Our own fact: someone entered or left an audience.",
+    "journey_decisions": "Our own fact: a journey decided about a candidate.",
+    "deliveries": "Our own fact: an attempt to deliver, or its outcome.",
+    "loads": "The ledger: one row per loaded segment.",
+    "load_rejects": "Lines of a segment that could not be read, kept as they are.",
+    "sources": "The declared sources.",
+    "phone_numbers": "E.164 form of every phone number seen.",
+}
+BALANCE = dg.AssetCheckSpec(
+    "ledger_balances",
+    asset=raw_key("loads"),
+    blocking=True,
+    description=(
+        "Loaded + rejected = lines for every segment, and raw holds as many rows as the ledger says. If it fails, "
+        "somebody wrote to raw by hand: delete the warehouse file and refresh, it is rebuilt from the landing zone."
+    ),
+)
+
+
+def raw_assets(sources: list[Source]) -> dg.AssetsDefinition:
+    """One op that loads every sealed segment: an asset per raw table."""
+
+    @dg.multi_asset(
+        name="load_landing",
+        specs=[_raw_spec(table, sources) for table in [*STREAMS, *LEDGERS]],
+        check_specs=[BALANCE],
+        pool=POOL,
+        description=f"Loads sealed segments, each exactly once, then archives them. {LOAD_FAILED}",
+    )
+    def load_landing(
+        context: dg.AssetExecutionContext, platform: Platform
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        settings = platform.settings
+        result = load(settings)
+        with warehouse(settings.warehouse) as connection:
+            rows = ledger.rows_in_raw(connection)
+            problems = ledger.unbalanced(connection)
+        for source in sources:
+            if source.kind == "events":
+                _report_arrivals(context, source.source_id, result)
+        for stream in STREAMS:
+            yield dg.MaterializeResult(
+                asset_key=raw_key(stream),
+                metadata={
+                    "dagster/row_count": rows[stream],
+                    "loaded": result.rows[stream],
+                    "rejected_lines": result.rejected[stream],
+                },
+            )
+        for table in LEDGERS:
+            metadata = _ledger_metadata(result, rows) if table == "loads" else {}
+            yield dg.MaterializeResult(asset_key=raw_key(table), metadata=metadata)
+        yield dg.AssetCheckResult(
+            asset_key=raw_key("loads"),
+            check_name="ledger_balances",
+            passed=not problems,
+            metadata={"problems": problems[:100]},
+        )
+
+    return load_landing
+
+
+def _raw_spec(table: str, sources: list[Source]) -> dg.AssetSpec:
+    """Own facts have no upstream: they come from the last refresh, and an edge would make a circle."""
+    feeding = [s for s in sources if s.kind == table or table == "rejects"]
+    whose = (
+        " It waits for the next refresh and never starts one."
+        if is_own_fact(table)
+        else ""
+    )
+    return dg.AssetSpec(
+        key=raw_key(table),
+        deps=[landing_key(source.source_id) for source in feeding],
+        group_name="raw",
+        description=f"{TABLES[table]}{whose}\n\n{LOAD_FAILED}",
+        kinds={"duckdb"},
+    )
+
+
+def _report_arrivals(
+    context: dg.AssetExecutionContext, source_id: str, result: LoadResult
+) -> None:
+    """Events push, so their asset cannot be materialized; the loader says for them that something came."""
+    if rows := result.by_source["events", source_id]:
+        context.log_event(
+            dg.AssetMaterialization(landing_key(source_id), metadata={"arrived": rows})
+        )
+
+
+def _ledger_metadata(result: LoadResult, rows: Mapping[str, int]) -> dict[str, Any]:
+    filled = {stream: n for stream, n in rows.items() if n}
+    return {
+        "segments": result.segments,
+        "finished_for_an_interrupted_run": result.finished,
+        "new_phone_numbers": result.phone_numbers,
+        "rows_per_stream": bars("Rows in raw, per stream", filled),
+    }
+
+
+def dbt_models(project: DbtProject) -> dg.AssetsDefinition:
+    """Every seed and model as an asset, every data test as an asset check."""
+
+    @dbt_assets(
+        manifest=project.manifest_path, project=project, name="dbt_build", pool=POOL
+    )
+    def dbt_build(
+        context: dg.AssetExecutionContext, dbt: DbtCliResource, config: Refresh
+    ) -> Iterator[Any]:
+        # In the environment, because dbt parses the whole project anew when a --vars has changed.
+        os.environ["MILLRACE_AS_OF"] = logical_time(context, config).isoformat()
+        # Unit tests would see this run's variables; they are for CI.
+        build = ["build", "--exclude-resource-type", "unit_test"]
+        invocation = dbt.cli(build, context=context)
+        try:
+            yield from invocation.stream()
+        finally:
+            shutil.rmtree(invocation.target_path, ignore_errors=True)
+
+    return dbt_build
+
+
+def fact_assets() -> dg.AssetsDefinition:
+    """What the refresh decided, landed for the next one."""
+
+    @dg.multi_asset(
+        name="land_facts",
+        specs=[
+            _fact_spec(contract.stream, model) for contract, model in PENDING.items()
+        ],
+        pool=POOL,
+        description="Lands identity and membership changes that were not landed before.",
+    )
+    def land_own_facts(
+        context: dg.AssetExecutionContext, platform: Platform, config: Refresh
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        landed = land_facts(platform.settings, logical_time(context, config))
+        for stream, rows in landed.items():
+            yield dg.MaterializeResult(
+                asset_key=fact_key(stream), metadata={"landed": rows}
+            )
+
+    return land_own_facts
+
+
+def _fact_spec(stream: str, model: str) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key=fact_key(stream),
+        deps=[dg.AssetKey(model.split("."))],
+        group_name="facts",
+        description=(
+            f"{TABLES[stream]} SQL says what is new ({model}); this lands it. If it fails: run again; "
+            "what was landed is recognised and lands no second time."
+        ),
+        kinds={"file"},
+    )
+
+
+def published_copy(models: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The read copy; it waits for everything that nothing else in dbt waits for."""
+    used = {key for keys in models.asset_deps.values() for key in keys}
+    leaves = [key for key in models.keys if key not in used]
+
+    @dg.asset(
+        key=PUBLISHED,
+        deps=[*sorted(leaves), *(fact_key(contract.stream) for contract in PENDING)],
+        group_name="published",
+        pool=POOL,
+        kinds={"duckdb", "file"},
+        description=(
+            "The copy of the warehouse that everybody may open, swapped in by rename after each refresh: for "
+            "analysts, sensors, publishing. If it fails: the former copy is still in place; is the disk full? Run again."
+        ),
+    )
+    def published_warehouse(platform: Platform) -> Iterator[dg.MaterializeResult[None]]:
+        published = publish(platform.settings)
+        with read_copy(published.path) as connection:
+            members = dict(
+                connection.execute(
+                    "select audience_name, count(*) from audiences.fct_audience_members group by all"
+                ).fetchall()
+            )
+        tables = [
+            dg.TableRecord({"table": table, "rows": rows})
+            for table, rows in published.rows.items()
+        ]
+        yield dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(published.path),
+                "bytes": published.bytes,
+                "seconds": published.seconds,
+                "audiences": bars("People per audience", members),
+                "tables": dg.MetadataValue.table(tables),
+            }
+        )
+
+    return published_warehouse

@@ -1,0 +1,70 @@
+"""The Dagster instance of a home: where it lives, its settings, and cleaning up after a run that was killed.
+
+What runs in it is definitions.py; its settings are dagster.yaml beside this file.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from ingestion.settings import Settings
+
+TEMPLATE = Path(__file__).with_name("dagster.yaml")
+POOL = "warehouse"
+BY_COMMAND = "millrace/started_by"
+
+
+class RunUnderWayError(RuntimeError):
+    """Another run command works on this home."""
+
+
+def prepare_environment(settings: Settings) -> None:
+    """Install dagster.yaml and set what Dagster and dbt read from the environment."""
+    home = dagster_home(settings)
+    home.mkdir(parents=True, exist_ok=True)
+    installed = home / "dagster.yaml"
+    if not installed.exists() or installed.read_bytes() != TEMPLATE.read_bytes():
+        draft = home / "dagster.yaml.draft"
+        draft.write_bytes(TEMPLATE.read_bytes())
+        draft.replace(installed)
+    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ["MILLRACE_WAREHOUSE"] = str(settings.warehouse)
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+
+
+def dagster_home(settings: Settings) -> Path:
+    return settings.home.resolve() / "dagster"
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Hold the lock of the run command. It goes with the process, however that ends."""
+    folder = settings.home.resolve() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "run.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunUnderWayError(
+                f"Another `python -m orchestration.run` is working on {settings.home}. Wait until it has ended."
+            ) from error
+        yield
+
+
+def bury_dead_runs(instance: dg.DagsterInstance) -> int:
+    """Mark command-started runs that never ended as failed, and free their slots; how many.
+
+    Call it while `alone`: then whoever started them is dead. Runs of the daemon are the daemon's to watch.
+    """
+    unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+    dead = instance.get_runs(
+        dg.RunsFilter(statuses=unfinished, tags={BY_COMMAND: "command"})
+    )
+    for run in dead:
+        instance.report_run_failed(run, "Its process ended before it did.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    return len(dead)

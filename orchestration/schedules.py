@@ -1,0 +1,26 @@
+"""What runs by the clock."""
+
+from datetime import UTC
+
+import dagster as dg
+
+from orchestration.jobs import daily_refresh, refresh_config
+
+
+@dg.schedule(
+    cron_schedule="0 5 * * *",
+    job=daily_refresh,
+    execution_timezone="UTC",
+    description=(
+        "The whole job every morning, as of the scheduled minute. Off until a person turns it on, because it "
+        "delivers people to destinations."
+    ),
+)
+def every_morning(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    as_of = context.scheduled_execution_time.astimezone(UTC).replace(tzinfo=None)
+    return dg.RunRequest(
+        run_key=as_of.isoformat(), run_config=refresh_config(as_of.isoformat())
+    )
+
+
+SCHEDULES = [every_morning]

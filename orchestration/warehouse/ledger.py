@@ -1,0 +1,118 @@
+"""Questions to the loader's ledger. The answers are asset checks and metadata; nothing here changes anything."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from ingestion.contracts import STREAMS
+
+
+def unbalanced(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """What does not add up: lines read = loaded + rejected, and rows in raw = rows loaded. Empty when all is well."""
+    segments = connection.execute(
+        """
+        select stream || '/' || segment || ': ' || lines || ' lines, ' || loaded
+            || ' loaded, ' || rejected || ' rejected'
+        from raw.loads
+        where lines != loaded + rejected
+        order by load_id
+        """
+    ).fetchall()
+    rejects = connection.execute(
+        """
+        select 'load_rejects: ' || kept.n || ' lines kept, ' || ledger.n || ' in the ledger'
+        from (select count(*) as n from raw.load_rejects) as kept,
+            (select coalesce(sum(rejected), 0) as n from raw.loads) as ledger
+        where kept.n != ledger.n
+        """
+    ).fetchall()
+    problems = [problem for (problem,) in [*segments, *rejects]]
+    for stream in STREAMS:
+        (rows,), (loaded,) = connection.execute(
+            f"""
+            select count(*) from raw.{stream}
+            union all
+            select coalesce(sum(loaded), 0) from raw.loads where stream = '{stream}'
+            """
+        ).fetchall()
+        if rows != loaded:
+            problems.append(f"{stream}: {rows} rows in raw, {loaded} in the ledger")
+    return problems
+
+
+def rows_in_raw(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Rows of every stream's table."""
+    counted = " union all ".join(
+        f"select '{stream}', count(*) from raw.{stream}" for stream in STREAMS
+    )
+    return dict(connection.execute(counted).fetchall())
+
+
+def last_received(
+    connection: duckdb.DuckDBPyConnection, stream: str
+) -> dict[str, datetime]:
+    """Source → when its newest row of the stream was landed (UTC, naive)."""
+    return dict(
+        connection.execute(
+            f"select source_id, max(received_at) from raw.{stream} group by all"
+        ).fetchall()
+    )
+
+
+@dataclass(frozen=True)
+class Received:
+    """What one source sent since the beginning. `rejected` was refused at the door and is not in `received`."""
+
+    source_id: str
+    kind: str
+    received: int
+    distinct: int
+    rejected: int
+
+
+def received_per_source(connection: duckdb.DuckDBPyConnection) -> list[Received]:
+    """Every declared source, and any other that sent something. An extract row counts once per version."""
+    found = connection.execute(
+        """
+        with received as (
+            select source_id, 'events' as kind, count(*) as n, count(distinct event_id) as distinct_n
+            from raw.events group by all
+            union all
+            select source_id, 'profiles', count(*), count(distinct (row_key, row_hash))
+            from raw.profiles group by all
+            union all
+            select source_id, 'records', count(*), count(distinct (row_key, row_hash))
+            from raw.records group by all
+            union all
+            select source_id, 'catalog', count(*), count(distinct (row_key, row_hash))
+            from raw.catalog group by all
+            union all
+            select source_id, 'marketing', count(*), count(distinct (row_key, row_hash))
+            from raw.marketing group by all
+        ),
+        rejected as (
+            select source_id, count(*) as n from raw.rejects group by all
+        ),
+        known as (
+            select source_id, kind from raw.sources
+            union
+            select source_id, kind from received
+        )
+        select known.source_id, known.kind, coalesce(received.n, 0),
+            coalesce(received.distinct_n, 0), coalesce(rejected.n, 0)
+        from known
+        left join received on known.source_id = received.source_id and known.kind = received.kind
+        left join rejected on known.source_id = rejected.source_id
+        order by known.kind, known.source_id
+        """
+    ).fetchall()
+    return [Received(*row) for row in found]
+
+
+def distinct_events(connection: duckdb.DuckDBPyConnection) -> int:
+    """Events, each counted once however often it was received."""
+    counted = connection.execute(
+        "select count(*) from (select distinct source_id, event_id from raw.events)"
+    )
+    return int(counted.fetchall()[0][0])

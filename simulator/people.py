@@ -4,7 +4,7 @@ What they do is visits.py and orders.py; how it reaches the platform is wire.py.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Literal
@@ -125,13 +125,15 @@ def _with_shared_tablets(people: list[Person], namespace: str) -> list[Person]:
         tablet = Device(f"a-{namespace}-family-{pair[0].number:04d}", "tablet")
         shared |= {person.number: tablet for person in pair}
     return [
-        _with_device(person, shared[person.number])
-        if person.number in shared
-        else person
+        _at_home(person, shared[person.number]) if person.number in shared else person
         for person in people
     ]
 
 
-def _with_device(person: Person, device: Device) -> Person:
-    fields = {**person.__dict__, "devices": (*person.devices, device)}
-    return Person(**fields)
+def _at_home(person: Person, tablet: Device) -> Person:
+    """The tablet lies on the sofa: every other visit is made on it."""
+    return replace(
+        person,
+        devices=(person.devices[0], tablet),
+        visits_per_day=max(person.visits_per_day, 0.12),
+    )

@@ -59,11 +59,8 @@ class Files(Connector):
 class _Recorder:
     """Hands lines to the CSV reader and remembers those of the current record, to keep its bytes."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.lines = TextIOWrapper(
-            stream, encoding="utf-8-sig", errors="surrogateescape", newline=""
-        )
-        self.seen: list[str] = []
+    def __init__(self, lines: TextIOWrapper) -> None:
+        self.lines, self.seen = lines, list[str]()
 
     def __iter__(self) -> Iterator[str]:
         for line in self.lines:
@@ -79,31 +76,17 @@ class _Recorder:
 def _csv_rows(
     stream: IO[bytes], file: str, delimiter: str
 ) -> Iterator[Row | Unreadable]:
-    recorder = _Recorder(stream)
-    reader = csv.reader(recorder, delimiter=delimiter, strict=True)
     header: list[str] | None = None
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Unreadable(
-                file,
-                line,
-                "bad_csv",
-                f"the CSV is broken here: {error}",
-                recorder.take(),
-            )
-            continue
-        raw = recorder.take()
-        if not cells:
-            continue
-        if header is None:
+    for line, cells, raw in _csv_records(stream, delimiter):
+        if isinstance(cells, csv.Error):
+            detail = f"the CSV is broken here: {cells}"
+            yield Unreadable(file, line, "bad_csv", detail, raw)
+        elif header is None:
             header = [cell.strip() for cell in cells]
             if len(set(header)) < len(header) or "" in header:
-                detail = "the header names a column twice or not at all; nothing of the file was read"
+                detail = (
+                    "the header repeats or lacks a name; nothing of the file was read"
+                )
                 yield Unreadable(file, line, "bad_header", detail, raw)
                 return
         elif len(cells) != len(header):
@@ -115,6 +98,29 @@ def _csv_rows(
             yield bad
         else:
             yield Row(dict(zip(header, cells, strict=True)), file, line, raw)
+
+
+def _csv_records(
+    stream: IO[bytes], delimiter: str
+) -> Iterator[tuple[int, list[str] | csv.Error, bytes]]:
+    """Line number, cells (or what is wrong) and bytes of every record that is not blank."""
+    with TextIOWrapper(
+        stream, encoding="utf-8-sig", errors="surrogateescape", newline=""
+    ) as lines:
+        recorder = _Recorder(lines)
+        reader = csv.reader(recorder, delimiter=delimiter, strict=True)
+        while True:
+            line = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield line, error, recorder.take()
+                continue
+            raw = recorder.take()
+            if cells:
+                yield line, cells, raw
 
 
 def _ndjson_rows(stream: IO[bytes], file: str) -> Iterator[Row | Unreadable]:

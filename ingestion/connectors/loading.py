@@ -41,12 +41,15 @@ REMEDIES = {
 }
 
 
+BOOLEAN = "tag:yaml.org,2002:bool"
+
+
 class SourceError(ValueError):
     """The declarations contradict the rules; the message lists every mistake and its remedy."""
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML that refuses a key given twice instead of keeping the last."""
+    """YAML that refuses a key given twice, and for which `no` and `on` are words: only true and false are truth values."""
 
     def construct_mapping(
         self, node: yaml.MappingNode, deep: bool = False
@@ -59,6 +62,16 @@ class _StrictLoader(yaml.SafeLoader):
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+_StrictLoader.yaml_implicit_resolvers = {
+    first: [
+        (tag, form)
+        for tag, form in resolvers
+        if first not in "yYnNoO" or tag != BOOLEAN
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def load_sources(folder: Path) -> list[Source]:

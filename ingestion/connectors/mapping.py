@@ -177,11 +177,12 @@ def _metric(source: MarketingSource, row: Cells) -> Body:
         if field in ("impressions", "clicks"):
             body[field] = v.integer(value, column)
         elif field == "conversions":
-            body[field] = v.number(value, column)
+            body[field] = v.to_places(v.number(value, column), 4)
         else:
             body[field] = v.text(value) or None
     for name, amount in source.amounts.items():
-        body[name] = v.money(v.cell(row, amount.column), amount.column, amount.unit)
+        spent = v.money(v.cell(row, amount.column), amount.column, amount.unit)
+        body[name] = v.to_places(spent, 4)
     if not body.get("currency"):
         body["currency"] = source.default_currency
     return body

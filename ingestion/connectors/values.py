@@ -96,7 +96,14 @@ def money(value: Any, column: str, unit: Unit) -> Decimal | None:
     if abs(major) >= 10**14:
         raise _mistyped(text(value), column, "an amount of money")
     two = major.quantize(Decimal("0.01"))
-    return two if two == major else major
+    return two if two == major else major.normalize()
+
+
+def to_places(number: Decimal | None, places: int) -> Decimal | None:
+    """Rounded to what the contract keeps, if it has more."""
+    if number is None or -int(number.as_tuple().exponent) <= places:
+        return number
+    return number.quantize(Decimal(1).scaleb(-places))
 
 
 def yes_or_no(value: Any, column: str) -> bool | None:

@@ -13,7 +13,7 @@ SHOP_URL = "https://shop.example"
 
 @dataclass(frozen=True)
 class Call:
-    """`body` as sent, save for the clock of a skewed device, which wire time adds (see `dressed`)."""
+    """`body` as sent, save for the clock of a skewed device, which `dressed` adds."""
 
     source_id: str
     body: Json

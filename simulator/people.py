@@ -1,6 +1,6 @@
 """Who there is: people, their devices, and what makes their data hard.
 
-What they do is visits.py and orders.py; how it reaches the platform is wire.py.
+What they do is lives.py; how it reaches the platform is calls.py.
 """
 
 from collections.abc import Iterator

@@ -8,9 +8,10 @@ from typing import Any
 
 from simulator.calls import Call, Ids
 from simulator.extracts import extracts, write_extracts
+from simulator.lives import life
 from simulator.mess import arrivals, crawler, kiosk
 from simulator.people import population
-from simulator.visits import Shop, life
+from simulator.visits import Shop
 
 Json = dict[str, Any]
 

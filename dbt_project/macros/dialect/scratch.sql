@@ -1,4 +1,4 @@
-{# Tables that live as long as one model's run, per engine. #}
+{# Tables that live no longer than the run of the model that makes them, per engine. #}
 
 {# How a scratch table is called inside the model that made it. #}
 {% macro scratch(name) -%}
@@ -13,20 +13,31 @@
     {{ this.schema }}.{{ this.identifier }}__{{ name }}
 {%- endmacro %}
 
-{% macro create_scratch(name, sql) -%}
-    {{ return(adapter.dispatch('create_scratch', 'millrace')(name, sql)) }}
+{# Makes a scratch table from the query in the call block. #}
+{% macro create_scratch(name) -%}
+    {%- do adapter.dispatch('create_scratch_as', 'millrace')(name, caller()) -%}
 {%- endmacro %}
 
-{% macro duckdb__create_scratch(name, sql) -%}
+{% macro duckdb__create_scratch_as(name, sql) -%}
     {%- do run_query('create or replace temp table "' ~ name ~ '" as ' ~ sql) -%}
 {%- endmacro %}
 
-{% macro spark__create_scratch(name, sql) -%}
-    {%- do run_query('create or replace table ' ~ scratch(name) ~ ' as ' ~ sql) -%}
+{% macro spark__create_scratch_as(name, sql) -%}
+    {%- do run_query('drop table if exists ' ~ scratch(name)) -%}
+    {%- do run_query('create table ' ~ scratch(name) ~ ' as ' ~ sql) -%}
+{%- endmacro %}
+
+{# Adds the rows of the query in the call block to a scratch table. #}
+{% macro append_scratch(name) -%}
+    {%- do run_query('insert into ' ~ scratch(name) ~ ' ' ~ caller()) -%}
 {%- endmacro %}
 
 {% macro drop_scratch(names) -%}
     {%- for name in names -%}
         {%- do run_query('drop table if exists ' ~ scratch(name)) -%}
     {%- endfor -%}
+{%- endmacro %}
+
+{% macro count_scratch(name) -%}
+    {{ return(run_query('select count(*) from ' ~ scratch(name)).columns[0].values()[0] | int) }}
 {%- endmacro %}

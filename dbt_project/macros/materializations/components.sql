@@ -1,6 +1,7 @@
 {#
   A model materialised as `components` selects edges (node_a, node_b) of bigint and becomes a table
-  (node_id, component_id): every node that has an edge, and the smallest node it is connected with, at any distance.
+  (node_id, component_id): every node that has an edge to another, and the smallest node it is connected with, at any
+  distance.
 #}
 {% materialization components, adapter='duckdb' %}
     {{ return(build_components()) }}
@@ -11,20 +12,27 @@
 {% endmaterialization %}
 
 {% macro build_components() %}
-    {%- set target_relation = this.incorporate(type='table') -%}
-    {%- set existing = adapter.get_relation(this.database, this.schema, this.identifier) -%}
     {{ run_hooks(pre_hooks) }}
-    {%- do create_scratch('component_edges', 'select * from (' ~ sql ~ ') as edges') -%}
+    {%- call create_scratch('component_edges') -%}
+        select distinct node_a, node_b from ({{ sql }}) as edges where node_a <> node_b
+    {%- endcall -%}
     {%- do contract_components('component_edges', 'component_labels') -%}
-    {%- if existing is not none and existing.type != 'table' -%}
-        {%- do adapter.drop_relation(existing) -%}
-    {%- endif -%}
-    {% call statement('main') -%}
-        create or replace table {{ target_relation }} as
-        select node_id, component_id from {{ scratch('component_labels') }}
-    {%- endcall %}
+    {%- set built = replace_table_from_scratch('component_labels') -%}
     {%- do drop_scratch(['component_edges', 'component_labels']) -%}
     {{ run_hooks(post_hooks) }}
     {%- do adapter.commit() -%}
-    {{ return({'relations': [target_relation]}) }}
+    {{ return({'relations': [built]}) }}
+{% endmacro %}
+
+{# This model's table anew from a scratch table; the model's main statement. Returns the relation. #}
+{% macro replace_table_from_scratch(name) %}
+    {%- set target_relation = this.incorporate(type='table') -%}
+    {%- set existing = adapter.get_relation(this.database, this.schema, this.identifier) -%}
+    {%- if existing is not none -%}
+        {%- do adapter.drop_relation(existing) -%}
+    {%- endif -%}
+    {% call statement('main') -%}
+        create table {{ target_relation }} as select * from {{ scratch(name) }}
+    {%- endcall %}
+    {{ return(target_relation) }}
 {% endmacro %}

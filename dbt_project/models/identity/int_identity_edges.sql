@@ -2,66 +2,63 @@ with
 
 set_identifiers as (select * from {{ ref('int_set_identifiers') }}),
 
-identifiers as (select * from {{ ref('int_identifiers') }}),
-
 identifier_sets as (select * from {{ ref('int_identifier_sets') }}),
 
-members as (
-    select
-        set_identifiers.identifier_set_id,
-        set_identifiers.identifier_id,
-        identifiers.type_rank
-    from set_identifiers
-    inner join identifiers
-        on set_identifiers.identifier_id = identifiers.identifier_id
-),
+never_together as (select * from {{ ref('int_never_together') }}),
 
--- The strongest identifier of a record is the centre of its star.
+-- The strongest identifier of a record is the centre of its star; in an alias, the
+-- previous id never is.
 centres as (
     select
         identifier_set_id,
-        {{ min_by('identifier_id', ['type_rank', 'identifier_id']) }} as identifier_id,
-        min(type_rank) as type_rank
-    from members
+        {{ min_by('identifier_id', ['is_previous', 'type_rank', 'identifier_id']) }}
+            as identifier_id
+    from set_identifiers
     group by identifier_set_id
     having count(*) > 1
 ),
 
 rays as (
     select
-        centres.identifier_id as strong_id,
-        members.identifier_id as weak_id,
-        centres.type_rank as strong_rank,
-        members.type_rank as weak_rank,
-        centres.identifier_set_id
+        identifier_sets.*,
+        least(centres.identifier_id, set_identifiers.identifier_id) as node_a,
+        greatest(centres.identifier_id, set_identifiers.identifier_id) as node_b
     from centres
-    inner join members
+    inner join set_identifiers
         on
-            centres.identifier_set_id = members.identifier_set_id
-            and centres.identifier_id <> members.identifier_id
+            centres.identifier_set_id = set_identifiers.identifier_set_id
+            and centres.identifier_id <> set_identifiers.identifier_id
+    inner join identifier_sets
+        on centres.identifier_set_id = identifier_sets.identifier_set_id
+),
+
+evidence as (
+    select
+        node_a,
+        node_b,
+        min(first_record_id) as first_record_id,
+        min(first_seen_at) as first_seen_at,
+        {{ min_by('earliest_record_id', ['first_seen_at', 'earliest_record_id']) }}
+            as earliest_record_id,
+        {{ min_by('source_id', ['first_seen_at', 'earliest_record_id']) }}
+            as earliest_source_id,
+        max(last_seen_at) as last_seen_at,
+        {{ max_by('latest_record_id', ['last_seen_at', 'latest_record_id']) }}
+            as latest_record_id,
+        {{ max_by('source_id', ['last_seen_at', 'latest_record_id']) }}
+            as latest_source_id
+    from rays
+    group by node_a, node_b
 ),
 
 final as (
-    select
-        rays.strong_id,
-        rays.weak_id,
-        min(rays.strong_rank) as strong_rank,
-        min(rays.weak_rank) as weak_rank,
-        min(identifier_sets.first_record_id) as first_record_id,
-        min(identifier_sets.first_seen_at) as first_seen_at,
-        max(identifier_sets.last_seen_at) as last_seen_at,
-        {{ min_by(
-            'identifier_sets.earliest_record_id',
-            ['identifier_sets.first_seen_at', 'identifier_sets.earliest_record_id'],
-        ) }} as earliest_record_id,
-        {{ max_by(
-            'identifier_sets.latest_record_id',
-            ['identifier_sets.last_seen_at', 'identifier_sets.latest_record_id'],
-        ) }} as latest_record_id
-    from rays
-    inner join identifier_sets
-        on rays.identifier_set_id = identifier_sets.identifier_set_id
-    group by rays.strong_id, rays.weak_id
+    select evidence.*
+    from evidence
+    left join never_together
+        on
+            evidence.node_a = never_together.node_a
+            and evidence.node_b = never_together.node_b
+    where never_together.node_a is null
 )
 
 select * from final

@@ -1,146 +1,24 @@
 with
 
-identifier_sets as (select * from {{ ref('int_identifier_sets') }}),
+candidate_identifiers as (select * from {{ ref('int_candidate_identifiers') }}),
 
-identifier_types as (select * from {{ ref('identifier_types') }}),
+identifier_rules as (select * from {{ ref('int_identifier_rules') }}),
 
-blocked_identifiers as (select * from {{ ref('blocked_identifiers') }}),
-
-sources as (select * from {{ ref('stg_landing__sources') }}),
-
-phone_numbers as (select * from {{ ref('stg_landing__phone_numbers') }}),
-
-given as (
-    select
-        identifier_sets.identifier_set_id,
-        identifier_sets.source_id,
-        item.item.type as given_type,
-        trim(item.item.value) as given_value
-    from identifier_sets {{ each('identifier_sets.identifiers', 'item') }}
-),
-
--- Spellings of a type (customer_id for user_id) become that type.
-typed as (
-    select
-        given.identifier_set_id,
-        given.source_id,
-        given.given_value,
-        coalesce(identifier_types.same_as, given.given_type) as identifier_type
-    from given
-    left join identifier_types on given.given_type = identifier_types.identifier_type
-),
-
--- One form per value. A phone number that no numbering plan knows has none.
-normalised as (
-    select
-        typed.identifier_set_id,
-        typed.identifier_type,
-        case
-            when typed.identifier_type = 'email' then lower({{ nfc('typed.given_value') }})
-            when typed.identifier_type = 'email_sha256' then lower(typed.given_value)
-            when typed.identifier_type = 'phone' then phone_numbers.e164
-            else typed.given_value
-        end as identifier_value
-    from typed
-    left join sources on typed.source_id = sources.source_id
-    left join phone_numbers
-        on
-            typed.identifier_type = 'phone'
-            and typed.given_value = phone_numbers.value
-            and coalesce(sources.default_region, '') = phone_numbers.region
-),
-
-usable as (
-    select normalised.*
-    from normalised
-    left join blocked_identifiers as blocked_value
-        on
-            blocked_value.match = 'exact'
-            and lower(normalised.identifier_value) = blocked_value.blocked_value
-            and blocked_value.identifier_type in ('*', normalised.identifier_type)
-    where
-        normalised.identifier_value <> ''
-        and blocked_value.blocked_value is null
-        and not exists (
-            select 1
-            from blocked_identifiers
-            where
-                blocked_identifiers.match = 'characters'
-                and blocked_identifiers.identifier_type
-                in ('*', normalised.identifier_type)
-                and translate(
-                    normalised.identifier_value,
-                    blocked_identifiers.blocked_value,
-                    ''
-                ) = ''
-        )
-),
-
-known_values as (
-    select distinct
-        identifier_type,
-        identifier_value
-    from usable
-    where identifier_type <> 'previous_id'
-),
-
--- The previous id of an alias has no type of its own: it is every identifier known by
--- that value; one that nobody has used is typed by its shape.
-previous_ids as (
-    select
-        usable.identifier_set_id,
-        coalesce(
-            known_values.identifier_type,
-            case
-                when usable.identifier_value like '%_@_%' then 'email'
-                else 'user_id'
-            end
-        ) as identifier_type,
-        coalesce(
-            known_values.identifier_value,
-            case
-                when usable.identifier_value like '%_@_%'
-                    then lower({{ nfc('usable.identifier_value') }})
-                else usable.identifier_value
-            end
-        ) as identifier_value
-    from usable
-    left join known_values
-        on
-            known_values.identifier_value = usable.identifier_value
-            or (
-                known_values.identifier_type in ('email', 'email_sha256')
-                and known_values.identifier_value = lower(usable.identifier_value)
-            )
-    where usable.identifier_type = 'previous_id'
-),
-
-resolved as (
-    select * from usable
-    where identifier_type <> 'previous_id'
-    union all
-    select * from previous_ids
-),
-
--- An e-mail address also counts as its hash, so that a hashed one meets a clear one.
-with_hashes as (
-    select * from resolved
-    union all
-    select
-        identifier_set_id,
-        'email_sha256' as identifier_type,
-        {{ sha256_hex('identifier_value') }} as identifier_value
-    from resolved
-    where identifier_type = 'email'
-),
+hubs as (select * from {{ ref('int_identity_hubs') }}),
 
 final as (
-    select distinct
-        identifier_set_id,
-        {{ hash_bigint("identifier_type || ':' || identifier_value") }} as identifier_id,
-        identifier_type,
-        identifier_value
-    from with_hashes
+    select
+        candidate_identifiers.identifier_set_id,
+        candidate_identifiers.identifier_id,
+        candidate_identifiers.identifier_type,
+        candidate_identifiers.identifier_value,
+        candidate_identifiers.is_previous,
+        identifier_rules.type_rank
+    from candidate_identifiers
+    inner join identifier_rules
+        on candidate_identifiers.identifier_type = identifier_rules.identifier_type
+    left join hubs on candidate_identifiers.identifier_id = hubs.identifier_id
+    where hubs.identifier_id is null
 )
 
 select * from final

@@ -1,0 +1,302 @@
+{#
+  Profiles under limits, one round per rank of types from the strongest down (docs: the semantics of identity, steps
+  2 and 3). The result depends on the set of edges alone.
+
+  In the round of a rank, every node of the rank touches the profiles that its edges to stronger nodes lead to.
+
+  1. Touch: the profiles each node of the rank touches, and the edges within the rank.
+  2. Separate: a node that touches one profile, in which sits a partner it must never meet, loses those edges.
+  3. Group: nodes that touch several profiles, and edges within the rank, are joins; profiles and nodes connected by
+     joins are a group.
+  4. Test: a group breaks when it would hold more of a type than the type's limit, or a pair that must never meet.
+  5. Settle: the profiles of a whole group become one. All joins of a broken group are demoted: its nodes that touch
+     several profiles are shared and get no label, its edges within the rank are dropped. Everything else joins the
+     one profile it touches, or starts its own.
+
+  Scratch tables that last over the rounds: labels (node_id, profile_id as of the node's round), merges (profile_id,
+  root_id now; few rows, because weak types rarely merge profiles), demotions.
+#}
+{% macro solve_by_rank() -%}
+    {%- call create_scratch('labels') -%}
+        select node_id, node_id as profile_id from {{ scratch('nodes') }} where 1 = 0
+    {%- endcall -%}
+    {%- call create_scratch('merges') -%}
+        select node_id as profile_id, node_id as root_id from {{ scratch('nodes') }} where 1 = 0
+    {%- endcall -%}
+    {%- call create_scratch('demotions') -%}
+        select
+            node_id,
+            node_id as other_id,
+            cast(null as varchar(20)) as demotion,
+            node_rank as rule_rank
+        from {{ scratch('nodes') }}
+        where 1 = 0
+    {%- endcall -%}
+    {%- set has_nevers = count_scratch('nevers') > 0 -%}
+    {%- set ranks = run_query('select distinct node_rank from ' ~ scratch('nodes') ~ ' order by node_rank') -%}
+    {%- for rank in ranks.columns[0].values() -%}
+        {%- do touch_profiles(rank) -%}
+        {%- if has_nevers -%}
+            {%- do separate_partners() -%}
+        {%- endif -%}
+        {%- do find_joiners() -%}
+        {%- if count_scratch('joiners') > 0 -%}
+            {%- do group_joins() -%}
+            {%- do test_limits() -%}
+            {%- if has_nevers -%}
+                {%- do test_nevers() -%}
+            {%- endif -%}
+            {%- do settle_groups() -%}
+        {%- endif -%}
+        {%- do settle_others(rank) -%}
+        {%- do drop_scratch(['touches', 'peers', 'joiners']) -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+{# The graph as scratch tables: node_types, nodes, edges (oriented from strong to weak), nevers (both ways). #}
+{% macro read_graph(graph_sql) -%}
+    {%- call create_scratch('graph') -%}
+        select kind, node_a, node_b, type_rank, max_per_profile from ({{ graph_sql }}) as graph
+    {%- endcall -%}
+    {%- call create_scratch('node_types') -%}
+        select distinct node_a as node_id, type_rank, max_per_profile
+        from {{ scratch('graph') }}
+        where kind = 'node'
+    {%- endcall -%}
+    {%- call create_scratch('nodes') -%}
+        select node_id, min(type_rank) as node_rank
+        from {{ scratch('node_types') }}
+        group by node_id
+    {%- endcall -%}
+    {%- call create_scratch('edges') -%}
+        select distinct
+            case when a.node_rank <= b.node_rank then a.node_id else b.node_id end as strong_id,
+            case when a.node_rank <= b.node_rank then b.node_id else a.node_id end as weak_id,
+            least(a.node_rank, b.node_rank) as strong_rank,
+            greatest(a.node_rank, b.node_rank) as weak_rank
+        from {{ scratch('graph') }} as graph
+        inner join {{ scratch('nodes') }} as a on graph.node_a = a.node_id
+        inner join {{ scratch('nodes') }} as b on graph.node_b = b.node_id
+        where graph.kind = 'edge' and graph.node_a <> graph.node_b
+    {%- endcall -%}
+    {%- call create_scratch('nevers') -%}
+        select node_a as node_id, node_b as partner_id
+        from {{ scratch('graph') }}
+        where kind = 'never' and node_a <> node_b
+        union
+        select node_b as node_id, node_a as partner_id
+        from {{ scratch('graph') }}
+        where kind = 'never' and node_a <> node_b
+    {%- endcall -%}
+    {%- do drop_scratch(['graph']) -%}
+{%- endmacro %}
+
+{# Step 1. #}
+{% macro touch_profiles(rank) -%}
+    {%- call create_scratch('touches') -%}
+        select distinct
+            edges.weak_id as node_id,
+            coalesce(merges.root_id, labels.profile_id) as profile_id
+        from {{ scratch('edges') }} as edges
+        inner join {{ scratch('labels') }} as labels on edges.strong_id = labels.node_id
+        left join {{ scratch('merges') }} as merges on labels.profile_id = merges.profile_id
+        where edges.weak_rank = {{ rank }} and edges.strong_rank < {{ rank }}
+    {%- endcall -%}
+    {%- call create_scratch('peers') -%}
+        select strong_id as node_a, weak_id as node_b
+        from {{ scratch('edges') }}
+        where weak_rank = {{ rank }} and strong_rank = {{ rank }}
+    {%- endcall -%}
+{%- endmacro %}
+
+{# Step 2. A partner sits in a profile already, or touches that one profile in this round, too. #}
+{% macro separate_partners() -%}
+    {%- call create_scratch('singles') -%}
+        select node_id, min(profile_id) as profile_id
+        from {{ scratch('touches') }}
+        group by node_id
+        having count(*) = 1
+    {%- endcall -%}
+    {%- call create_scratch('separated') -%}
+        select singles.node_id, min(nevers.partner_id) as partner_id
+        from {{ scratch('singles') }} as singles
+        inner join {{ scratch('nevers') }} as nevers on singles.node_id = nevers.node_id
+        inner join (
+            select labels.node_id, coalesce(merges.root_id, labels.profile_id) as profile_id
+            from {{ scratch('labels') }} as labels
+            left join {{ scratch('merges') }} as merges on labels.profile_id = merges.profile_id
+            union all
+            select node_id, profile_id from {{ scratch('singles') }}
+        ) as partners
+            on
+                nevers.partner_id = partners.node_id
+                and singles.profile_id = partners.profile_id
+        group by singles.node_id
+    {%- endcall -%}
+    {%- call append_scratch('demotions') -%}
+        select node_id, partner_id as other_id, 'separate' as demotion, cast(null as bigint) as rule_rank
+        from {{ scratch('separated') }}
+    {%- endcall -%}
+    {%- call create_scratch('kept_touches') -%}
+        select touches.node_id, touches.profile_id
+        from {{ scratch('touches') }} as touches
+        left join {{ scratch('separated') }} as separated on touches.node_id = separated.node_id
+        where separated.node_id is null
+    {%- endcall -%}
+    {%- call create_scratch('touches') -%}
+        select node_id, profile_id from {{ scratch('kept_touches') }}
+    {%- endcall -%}
+    {%- do drop_scratch(['singles', 'separated', 'kept_touches']) -%}
+{%- endmacro %}
+
+{# Step 3: nodes that join, with how many profiles they touch, then the groups that joins connect. #}
+{% macro find_joiners() -%}
+    {%- call create_scratch('joiners') -%}
+        select
+            candidates.node_id,
+            sum(candidates.touch) as touch_count,
+            max(candidates.profile_id) as profile_id
+        from (
+            select node_id, 1 as touch, profile_id, 0 as is_peer from {{ scratch('touches') }}
+            union all
+            select node_a, 0, cast(null as bigint), 1 from {{ scratch('peers') }}
+            union all
+            select node_b, 0, cast(null as bigint), 1 from {{ scratch('peers') }}
+        ) as candidates
+        group by candidates.node_id
+        having sum(candidates.touch) > 1 or max(candidates.is_peer) = 1
+    {%- endcall -%}
+{%- endmacro %}
+
+{% macro group_joins() -%}
+    {%- call create_scratch('joins') -%}
+        select joiners.node_id as node_a, touches.profile_id as node_b
+        from {{ scratch('joiners') }} as joiners
+        inner join {{ scratch('touches') }} as touches on joiners.node_id = touches.node_id
+        union
+        select node_a, node_b from {{ scratch('peers') }}
+    {%- endcall -%}
+    {%- do contract_components('joins', 'join_labels') -%}
+    {#- What would be in each group: its profiles' nodes, its joiners, and the nodes that touch one of its profiles. -#}
+    {%- call create_scratch('group_members') -%}
+        select join_labels.component_id as group_id, labels.node_id
+        from {{ scratch('labels') }} as labels
+        left join {{ scratch('merges') }} as merges on labels.profile_id = merges.profile_id
+        inner join {{ scratch('join_labels') }} as join_labels
+            on coalesce(merges.root_id, labels.profile_id) = join_labels.node_id
+        union all
+        select join_labels.component_id as group_id, joiners.node_id
+        from {{ scratch('joiners') }} as joiners
+        inner join {{ scratch('join_labels') }} as join_labels on joiners.node_id = join_labels.node_id
+        union all
+        select join_labels.component_id as group_id, touches.node_id
+        from {{ scratch('touches') }} as touches
+        inner join {{ scratch('join_labels') }} as join_labels on touches.profile_id = join_labels.node_id
+        left join {{ scratch('joiners') }} as joiners on touches.node_id = joiners.node_id
+        where joiners.node_id is null
+    {%- endcall -%}
+{%- endmacro %}
+
+{# Step 4. The strongest type whose limit breaks is the reason. #}
+{% macro test_limits() -%}
+    {%- call create_scratch('broken_groups') -%}
+        select group_id, min(type_rank) as rule_rank
+        from (
+            select group_members.group_id, node_types.type_rank
+            from {{ scratch('group_members') }} as group_members
+            inner join {{ scratch('node_types') }} as node_types on group_members.node_id = node_types.node_id
+            where node_types.max_per_profile is not null
+            group by group_members.group_id, node_types.type_rank
+            having count(*) > max(node_types.max_per_profile)
+        ) as broken_limits
+        group by group_id
+    {%- endcall -%}
+{%- endmacro %}
+
+{% macro test_nevers() -%}
+    {%- call append_scratch('broken_groups') -%}
+        select distinct members.group_id, cast(null as bigint) as rule_rank
+        from {{ scratch('nevers') }} as nevers
+        inner join {{ scratch('group_members') }} as members on nevers.node_id = members.node_id
+        inner join {{ scratch('group_members') }} as partners
+            on nevers.partner_id = partners.node_id and members.group_id = partners.group_id
+        left join {{ scratch('broken_groups') }} as broken_groups on members.group_id = broken_groups.group_id
+        where broken_groups.group_id is null
+    {%- endcall -%}
+{%- endmacro %}
+
+{# Step 5 for groups. A group without profiles (edges within the rank alone) is named after its smallest node. #}
+{% macro settle_groups() -%}
+    {%- call create_scratch('group_roots') -%}
+        select
+            join_labels.component_id as group_id,
+            coalesce(
+                min(case when joiners.node_id is null then join_labels.node_id end),
+                join_labels.component_id
+            ) as root_id
+        from {{ scratch('join_labels') }} as join_labels
+        left join {{ scratch('joiners') }} as joiners on join_labels.node_id = joiners.node_id
+        left join {{ scratch('broken_groups') }} as broken_groups on join_labels.component_id = broken_groups.group_id
+        where broken_groups.group_id is null
+        group by join_labels.component_id
+    {%- endcall -%}
+    {%- do settle_joiners() -%}
+    {%- do merge_profiles() -%}
+    {%- do drop_scratch(['joins', 'join_labels', 'group_members', 'broken_groups', 'group_roots']) -%}
+{%- endmacro %}
+
+{% macro settle_joiners() -%}
+    {%- call append_scratch('labels') -%}
+        select
+            joiners.node_id,
+            coalesce(group_roots.root_id, joiners.profile_id, joiners.node_id) as profile_id
+        from {{ scratch('joiners') }} as joiners
+        inner join {{ scratch('join_labels') }} as join_labels on joiners.node_id = join_labels.node_id
+        left join {{ scratch('group_roots') }} as group_roots on join_labels.component_id = group_roots.group_id
+        where group_roots.group_id is not null or joiners.touch_count < 2
+    {%- endcall -%}
+    {%- call append_scratch('demotions') -%}
+        select joiners.node_id, cast(null as bigint) as other_id, 'shared' as demotion, broken_groups.rule_rank
+        from {{ scratch('joiners') }} as joiners
+        inner join {{ scratch('join_labels') }} as join_labels on joiners.node_id = join_labels.node_id
+        inner join {{ scratch('broken_groups') }} as broken_groups on join_labels.component_id = broken_groups.group_id
+        where joiners.touch_count > 1
+        union all
+        select peers.node_a as node_id, peers.node_b as other_id, 'edge' as demotion, broken_groups.rule_rank
+        from {{ scratch('peers') }} as peers
+        inner join {{ scratch('join_labels') }} as join_labels on peers.node_a = join_labels.node_id
+        inner join {{ scratch('broken_groups') }} as broken_groups on join_labels.component_id = broken_groups.group_id
+    {%- endcall -%}
+{%- endmacro %}
+
+{% macro merge_profiles() -%}
+    {%- call create_scratch('new_merges') -%}
+        select join_labels.node_id as profile_id, group_roots.root_id
+        from {{ scratch('join_labels') }} as join_labels
+        inner join {{ scratch('group_roots') }} as group_roots on join_labels.component_id = group_roots.group_id
+        left join {{ scratch('joiners') }} as joiners on join_labels.node_id = joiners.node_id
+        where joiners.node_id is null and join_labels.node_id <> group_roots.root_id
+    {%- endcall -%}
+    {%- call create_scratch('all_merges') -%}
+        select merges.profile_id, coalesce(new_merges.root_id, merges.root_id) as root_id
+        from {{ scratch('merges') }} as merges
+        left join {{ scratch('new_merges') }} as new_merges on merges.root_id = new_merges.profile_id
+        union all
+        select profile_id, root_id from {{ scratch('new_merges') }}
+    {%- endcall -%}
+    {%- call create_scratch('merges') -%}
+        select profile_id, root_id from {{ scratch('all_merges') }}
+    {%- endcall -%}
+    {%- do drop_scratch(['new_merges', 'all_merges']) -%}
+{%- endmacro %}
+
+{# Step 5 for nodes that join nothing: the one profile they touch, or their own. #}
+{% macro settle_others(rank) -%}
+    {%- call append_scratch('labels') -%}
+        select nodes.node_id, coalesce(touches.profile_id, nodes.node_id) as profile_id
+        from {{ scratch('nodes') }} as nodes
+        left join {{ scratch('joiners') }} as joiners on nodes.node_id = joiners.node_id
+        left join {{ scratch('touches') }} as touches on nodes.node_id = touches.node_id
+        where nodes.node_rank = {{ rank }} and joiners.node_id is null
+    {%- endcall -%}
+{%- endmacro %}

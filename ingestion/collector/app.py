@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast, get_args
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
+from ingestion.collector import browsers
 from ingestion.collector.answers import Answered, answer, problem
 from ingestion.collector.door import Door
 from ingestion.collector.keys import KeyStore
@@ -109,6 +110,7 @@ def create_app(door: Door) -> FastAPI:
         documented = {"requestBody": {"required": True, "content": body}}
         app.add_api_route(path, endpoint, methods=["POST"], openapi_extra=documented)
     app.include_router(router)
+    browsers.welcome(app)
     app.add_exception_handler(Answered, _answered)
     app.add_exception_handler(HTTPException, _http_error)
     return app

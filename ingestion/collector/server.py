@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -78,13 +78,13 @@ def running(home: Path, port: int = 0, workers: int = 1) -> Iterator[str]:
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"the collector ended with {process.returncode}")
-        try:
-            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
+    with httpx.Client(base_url=url, timeout=5) as client:
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise RuntimeError(f"the collector ended with {process.returncode}")
+            with suppress(httpx.TransportError):
+                if client.get("/readyz").status_code == 200:
+                    return
             time.sleep(0.05)
     raise TimeoutError(f"the collector was not ready within {START_SECONDS:g} s")
 

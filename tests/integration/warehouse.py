@@ -1,0 +1,72 @@
+"""A warehouse without a front door: raw tables filled by hand, dbt run over them as a person would run it."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration.warehouse.schema import create_raw, raw_tables
+from tests.conftest import ROOT
+
+AS_OF = "2026-01-31T00:00:00"
+
+
+class Warehouse:
+    """One DuckDB file and one dbt project whose seeds may be edited; models and macros are the project's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "millrace.duckdb"
+        self.folder = folder
+        self.project = folder / "dbt_project"
+        self.project.mkdir(parents=True)
+        for name in ("models", "macros", "tests", "dbt_project.yml", "profiles.yml"):
+            (self.project / name).symlink_to(ROOT / "dbt_project" / name)
+        shutil.copytree(ROOT / "dbt_project/seeds", self.project / "seeds")
+        with duckdb.connect(self.file) as connection:
+            create_raw(connection)
+
+    def insert(self, table: str, rows: list[dict[str, Any]]) -> None:
+        """Rows as landed; columns that are not given are NULL."""
+        path = self.folder / "rows.ndjson"
+        path.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
+        columns = ", ".join(
+            f"{name}: '{kind}'" for name, kind in raw_tables()[table].items()
+        )
+        with duckdb.connect(self.file) as connection:
+            connection.execute(
+                f"insert into raw.{table} by name select * from read_json('{path}', "
+                f"format = 'newline_delimited', columns = {{{columns}}})"
+            )
+
+    def add_to_seed(self, name: str, *rows: list[Any]) -> None:
+        with (self.project / f"seeds/{name}.csv").open("a", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+
+    def build(self, *selection: str, as_of: str = AS_OF) -> None:
+        """`dbt build` without tests; what it printed is the message of a failure."""
+        done = subprocess.run(
+            [
+                *(sys.executable, "-c", "from dbt.cli.main import cli; cli()"),
+                *("build", "--quiet", "--project-dir", self.project),
+                *("--profiles-dir", self.project),
+                *("--target-path", self.folder / "target"),
+                *("--log-path", self.folder / "logs"),
+                *("--exclude-resource-type", "test", "unit_test"),
+                *("--vars", f"{{as_of: {as_of}}}", "--select", *selection),
+            ],
+            cwd=ROOT,
+            env=os.environ | {"MILLRACE_WAREHOUSE": str(self.file)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(self.file, read_only=True) as connection:
+            return connection.execute(sql).fetchall()

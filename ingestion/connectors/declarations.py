@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ingestion.connectors.rows import Connector
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Purpose = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$")]
+"""A purpose, or a purpose and a channel: `marketing`, `marketing.email`."""
 Column = Annotated[str, Field(min_length=1)]
 Unit = Literal["major", "cents", "micros"]
 ColumnType = Literal["integer", "decimal", "boolean", "timestamp"]
@@ -72,8 +74,19 @@ class ProfileSource(ExtractSource):
     kind: Literal["profiles"]
     identifiers: dict[Name, Column] = Field(min_length=1)
     attributes: dict[str, Column] | Literal["rest"] = "rest"
-    consent: dict[Name, Column] = {}
+    consent: dict[Purpose, Column] = {}
     observed_at: Column | None = None
+
+    @model_validator(mode="after")
+    def _consent_is_clear(self) -> Self:
+        for name in self.consent:
+            purpose, _, channel = name.partition(".")
+            if channel and purpose in self.consent:
+                raise ValueError(
+                    f"`consent` names {purpose!r} both for all channels and for {channel!r}; "
+                    "name either one column or one for each channel"
+                )
+        return self
 
 
 class RecordSource(ExtractSource):

@@ -199,16 +199,13 @@ def _identifiers(declared: Mapping[str, str], row: Cells) -> list[dict[str, str]
 
 
 def _consent(declared: Mapping[str, str], row: Cells) -> Body:
-    """Purpose → granted or denied; a blank cell says nothing."""
-    answers = {
-        purpose: v.yes_or_no(v.cell(row, column), column)
-        for purpose, column in declared.items()
-    }
-    return {
-        purpose: "granted" if answer else "denied"
-        for purpose, answer in answers.items()
-        if answer is not None
-    }
+    """Purpose (and channel) → granted or denied; a blank cell says nothing."""
+    said: Body = {}
+    for path, column in declared.items():
+        answer = v.yes_or_no(v.cell(row, column), column)
+        if answer is not None:
+            _put(said, path, "granted" if answer else "denied")
+    return said
 
 
 def _effect(source: RecordSource, status: str) -> str | None:
@@ -250,12 +247,16 @@ def _chosen(
         return {column: value for column, value in row.items() if column not in taken}
     chosen: Body = {}
     for path, column in declared.items():
-        *parents, leaf = path.split(".")
-        place = chosen
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[leaf] = v.cell(row, column)
+        _put(chosen, path, v.cell(row, column))
     return chosen
+
+
+def _put(body: Body, path: str, value: Any) -> None:
+    """Set a value under a dotted path."""
+    *parents, leaf = path.split(".")
+    for parent in parents:
+        body = body.setdefault(parent, {})
+    body[leaf] = value
 
 
 def _when(row: Cells, column: str | None) -> Any:

@@ -96,6 +96,12 @@ def test_a_row_lands_as_its_source_maps_it(shop):
     assert row["observed_at"] == "2026-01-01T10:00:00Z"
 
 
+def test_consent_may_be_given_per_channel(shop):
+    shop.put("people.csv", HEADER + ADA)
+    shop.pull(shop.declare(PEOPLE.replace("marketing: ok", "marketing.email: ok")))
+    assert shop.landed("profiles")[0]["consent"] == {"marketing": {"email": "granted"}}
+
+
 def test_a_second_pull_lands_nothing(shop):
     source = shop.declare(PEOPLE)
     shop.put("people.csv", HEADER + ADA + BEN + "3,broken\n")

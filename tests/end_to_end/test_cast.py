@@ -1,0 +1,192 @@
+"""Every public model tells every story of tests/data/cast.yml as it was.
+
+The cast goes through the doors a user has; what must be true stands beside each story.
+"""
+
+from collections import defaultdict
+from datetime import UTC, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from ingestion.collector.keys import KeyStore
+from simulator.cast import Expect, Story, calls_of, load_cast
+from simulator.sending import send
+from tests.conftest import ROOT
+from tests.end_to_end.platform import Platform
+
+CAST = load_cast(ROOT / "tests/data/cast.yml")
+
+
+def stories(*aspects: str) -> pytest.MarkDecorator:
+    """The stories that expect something of these aspects."""
+    names = [
+        name
+        for name, story in CAST.people.items()
+        if any(getattr(story.expect, aspect) for aspect in aspects)
+    ]
+    return pytest.mark.parametrize("name", names)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> Platform:
+    """The cast landed and one refresh run; nothing is published."""
+    made = Platform(
+        folder=tmp_path_factory.mktemp("cast") / "platform",
+        sources=ROOT / "sources",
+        destinations=ROOT / "destinations.yml",
+    )
+    for file, content in CAST.files().items():
+        path = made.extracts / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    store = KeyStore(made.home / "keys.json")
+    sources = {call.source_id for call in CAST.calls()}
+    keys = {source: store.create(source, ("integration",))[0] for source in sources}
+    with made.collector() as url:
+        sent = send(CAST.calls(), url, keys)
+    assert not sent.refusals
+    done = made.run(f"{CAST.as_of:%Y-%m-%dT%H:%M:%S}", job="refresh")
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return made
+
+
+@pytest.fixture(scope="module")
+def profile_of(told) -> dict[str, str]:
+    """`type:value` → profile."""
+    return {
+        f"{kind}:{value}": profile
+        for kind, value, profile in told.query(
+            "select identifier_type, identifier_value, profile_id from identity.dim_identifiers"
+        )
+    }
+
+
+@stories("profiles")
+def test_the_story_is_about_as_many_people_as_it_says(name, told, profile_of):
+    expect = expected(name)
+    assert len(profiles_in(told, name, CAST.people[name])) == expect.profiles
+    for group in expect.together:
+        assert len({profile_of[each] for each in group}) == 1, group
+    for group in expect.apart:
+        assert len({profile_of[each] for each in group}) == len(group), group
+
+
+@stories("events")
+def test_every_event_happened_once_and_when_it_did(name, told):
+    ids = event_ids(name)
+    rows = told.query(
+        f"select event_id, occurred_at from staging.fct_events where event_id in {listed(ids)}"
+    )
+    assert len(rows) == len(ids) == expected(name).events
+    occurred = dict(rows)
+    for event, at in expected(name).times.items():
+        assert abs(
+            occurred[event] - at.astimezone(UTC).replace(tzinfo=None)
+        ) < timedelta(seconds=10)
+
+
+@stories("sessions")
+def test_visits_are_cut_where_they_end(name, told):
+    for cookie, count in expected(name).sessions.items():
+        where = f"where anonymous_id = '{cookie}'"
+        assert (
+            told.scalar(f"select count(*) from sessions.fct_sessions {where}") == count
+        ), cookie
+
+
+@stories("orders")
+def test_orders_are_in_the_state_that_their_events_add_up_to(name, told):
+    for order_id, says in expected(name).orders.items():
+        columns = list(says)
+        rows = told.query(
+            f"select {', '.join(columns)} from orders.fct_orders where order_id = '{order_id}'"
+        )
+        assert [dict(zip(columns, map(plain, row), strict=True)) for row in rows] == [
+            says
+        ], order_id
+
+
+@stories("audiences")
+def test_the_right_people_are_in_the_audiences(name, told, profile_of):
+    members = defaultdict(set)
+    for audience, profile in told.query(
+        "select audience_name, profile_id from audiences.fct_audience_members"
+    ):
+        members[audience].add(profile)
+    for audience, says in expected(name).audiences.items():
+        assert {profile_of[each] for each in says.members} <= members[audience], (
+            audience
+        )
+        assert not {profile_of[each] for each in says.others} & members[audience], (
+            audience
+        )
+
+
+@stories("attributes", "consent")
+def test_what_is_known_and_allowed_is_what_was_said_last(name, told, profile_of):
+    for identifier, says in expected(name).attributes.items():
+        rows = told.query(
+            f"select {', '.join(says)} from profiles.dim_profiles"
+            f" where profile_id = '{profile_of[identifier]}'"
+        )
+        assert [dict(zip(says, row, strict=True)) for row in rows] == [says], identifier
+    for contact, says in expected(name).consent.items():
+        kind, _, value = contact.partition(":")
+        rows = told.query(
+            "select purpose || '/' || channel, state from profiles.dim_consents"
+            f" where contact_type = '{kind}' and contact_value = '{value}'"
+        )
+        assert dict(rows) == says, contact
+
+
+@stories("syncs")
+def test_syncs_send_whom_they_may_and_say_why_not(name, told, profile_of):
+    for sync, says in expected(name).syncs.items():
+        reasons = dict(
+            told.query(
+                "select profile_id, reason from activation.fct_sync_eligibility"
+                f" where sync_name = '{sync}'"
+            )
+        )
+        for identifier in says.sent:
+            assert reasons[profile_of[identifier]] is None, (sync, identifier)
+        for identifier, reason in says.not_sent.items():
+            assert reasons[profile_of[identifier]] == reason, (sync, identifier)
+
+
+def expected(name: str) -> Expect:
+    return CAST.people[name].expect
+
+
+def event_ids(name: str) -> set[str]:
+    calls = calls_of(name, CAST.people[name])
+    return {call.body.get("messageId") or call.body["event_id"] for call in calls}
+
+
+def profiles_in(told: Platform, name: str, story: Story) -> set[str]:
+    """Whose the story's events and rows are."""
+    keys = {
+        str(row["customer_id"] if source == "crm_customers" else row["order_id"])
+        for source, rows in story.rows.items()
+        for row in rows
+        if source != "billing_payments"
+    }
+    found = told.query(
+        "select profile_id from identity.fct_profile_events"
+        f" where event_id in {listed(event_ids(name))}"
+        " union select profile_id from staging.stg_landing__profiles"
+        f" join identity.int_record_profiles using (record_id) where row_key in {listed(keys)}"
+        " union select profile_id from staging.stg_landing__records"
+        f" join identity.int_record_profiles using (record_id) where row_key in {listed(keys)}"
+    )
+    return {profile for (profile,) in found}
+
+
+def listed(texts: set[str]) -> str:
+    return "(" + ", ".join(f"'{text}'" for text in sorted(texts) or [""]) + ")"
+
+
+def plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Decimal) else value

@@ -5,7 +5,6 @@ Every world is a small independent graph; hundreds of them share one warehouse, 
 
 import hashlib
 import random
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -111,11 +110,11 @@ def answers(worlds: list[World]) -> list[Answer]:
 @pytest.fixture(scope="module")
 def warehouse(
     worlds: list[World], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Warehouse]:
+) -> Warehouse:
     warehouse = prepared(worlds, tmp_path_factory.mktemp("whole"))
     warehouse.insert("events", rows(worlds, load_id=1))
     warehouse.build("+identity")
-    yield warehouse
+    return warehouse
 
 
 def prepared(worlds: list[World], folder: Path) -> Warehouse:

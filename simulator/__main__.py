@@ -13,7 +13,9 @@ def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     started = time.monotonic()
     print(f"simulating {args.people} people over {args.days} days, seed {args.seed}")
-    simulation = simulate(people=args.people, days=args.days, seed=args.seed)
+    simulation = simulate(
+        people=args.people, days=args.days, seed=args.seed, progress=True
+    )
     simulation.write(args.extracts)
     summary = simulation.summary
     print(

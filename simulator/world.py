@@ -1,6 +1,9 @@
 """Putting it together: a seed and sizes in, the calls in order of arrival and the extract files out."""
 
 import json
+import sys
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +13,7 @@ from simulator.calls import Call, Ids
 from simulator.extracts import extracts, write_extracts
 from simulator.lives import life
 from simulator.mess import arrivals, crawler, kiosk
-from simulator.people import population
+from simulator.people import Person, population
 from simulator.visits import Shop
 
 Json = dict[str, Any]
@@ -41,6 +44,7 @@ def simulate(
     seed: int,
     namespace: str | None = None,
     as_of: datetime = AS_OF,
+    progress: bool = False,
 ) -> Simulation:
     """The same arguments give the same calls, message ids and bytes.
 
@@ -50,7 +54,7 @@ def simulate(
     start = as_of - timedelta(days=days)
     shop = Shop(label, start, as_of, Ids(label))
     everyone = population(seed, label, people, start, days)
-    calls = [call for person in everyone for call in life(shop, person, seed)]
+    calls = list(_lives(shop, everyone, seed, progress))
     members = [person for person in everyone if person.kind == "member"]
     calls += kiosk(shop.ids, label, members, seed, start, as_of)
     calls += crawler(shop.ids, label, start)
@@ -71,3 +75,14 @@ def simulate(
             "extracts": sorted(files),
         },
     )
+
+
+def _lives(
+    shop: Shop, everyone: list[Person], seed: int, progress: bool
+) -> Iterator[Call]:
+    told = time.monotonic()
+    for number, person in enumerate(everyone, start=1):
+        yield from life(shop, person, seed)
+        if progress and time.monotonic() - told > 2:
+            told = time.monotonic()
+            print(f"  {number:,} of {len(everyone):,} people", file=sys.stderr)

@@ -19,6 +19,7 @@ from ingestion.connectors.memory import PLACE, Memory
 from ingestion.connectors.rows import Row, Unreadable
 from ingestion.connectors.values import CellError
 from ingestion.contracts import STREAMS, Landed, Reject
+from ingestion.contracts.clock import FUTURE_LIMIT
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ def _take(
         found.fresh.pop(key, None)
     else:
         found.fresh[key] = _landed(source, item, key, body, digest, now)
+    found.counts["superseded"] += key in found.hashes
     found.hashes[key], found.origin[key] = digest, item.file
 
 
@@ -157,7 +159,6 @@ def _settled(
             f"another row of the file has the key {key!r} and other content; the first was taken. "
             "Add the column that tells them apart to `row_key`",
         )
-    found.counts["superseded"] += 1
     return False
 
 
@@ -169,16 +170,11 @@ def _landed(
     digest: str,
     now: datetime,
 ) -> Landed:
-    times = {
-        name: body[name] or now
-        for name in ("observed_at", "occurred_at")
-        if name in body
-    }
     try:
         return STREAMS[source.kind].model_validate(
             {
                 **body,
-                **times,
+                **_times(body, now),
                 "source_id": source.source_id,
                 "received_at": now,
                 "row_key": key,
@@ -191,6 +187,19 @@ def _landed(
         first = error.errors(include_url=False)[0]
         path = ".".join(str(part) for part in first["loc"])
         raise CellError("mistyped_value", path, f"{path}: {first['msg']}") from error
+
+
+def _times(body: mapping.Body, now: datetime) -> mapping.Body:
+    """A row without a time is as old as this pull. One from the future would outlive every later change."""
+    ahead = (body.get("observed_at") or now) - now
+    if ahead > FUTURE_LIMIT:
+        detail = f"the row says it will be true in {ahead.days} days; correct its time"
+        raise CellError("in_the_future", "observed_at", detail)
+    return {
+        name: body[name] or now
+        for name in ("observed_at", "occurred_at")
+        if name in body
+    }
 
 
 def _reject(

@@ -228,6 +228,7 @@ def test_a_landing_zone_that_was_emptied_is_filled_again(shop):
         (b"3,c@x.example,Cy,many,,\n", "mistyped_value", 3),
         (b"3,c@x.example,Cy,1,perhaps,\n", "mistyped_value", 3),
         (b"3,c@x.example,Cy,1,,yesterday\n", "mistyped_value", 3),
+        (b"3,c@x.example,Cy,1,,9999-12-31\n", "in_the_future", 3),
         (b"3,c@x.example,C\xff,1,,\n", "not_utf8", 3),
         (b'3,c@x.example,"C"y,1,,\n', "bad_csv", 3),
         (b"1,other@x.example,Ada,1,,\n", "duplicate_key", 3),

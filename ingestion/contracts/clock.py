@@ -16,6 +16,10 @@ MILLISECONDS_FROM = 10**11
 """Epoch numbers from here on are milliseconds (as seconds they would lie beyond the year 5000)."""
 
 
+Named = tuple[str, Any]
+"""A value with the name its sender gave it."""
+
+
 @dataclass(frozen=True)
 class Times:
     """The four timestamps of an event (with `received_at`), and what was noticed while reading them."""
@@ -27,18 +31,19 @@ class Times:
 
 
 def read_times(
-    *, received_at: datetime, original: Any, given: Any, sent: Any, path: str
+    received_at: datetime, given: Named, original: Named, sent: Any
 ) -> Times:
     """Correct the sender's clock: occurred = received - (sent - original), if it says when it sent.
 
-    Without a `sent` the given timestamp stands, without that ours. `path` is how the sender spells its timestamp.
+    Without a `sent` the given timestamp stands, without that ours. Where there is no original, the given one is it.
     Raises Refused for a timestamp that can't be read, or that lies in the future after correction.
     """
     flags: list[str] = []
-    original_at = _required(original if original is not None else given, path, flags)
-    given_at = _required(given, path, flags) if given is not None else original_at
+    given_at = _required(given, flags)
+    original_at = _required(original, flags) or given_at
+    path = given[0] if given_at else original[0]
     sent_at = _optional(sent, flags)
-    occurred_at = given_at or received_at
+    occurred_at = given_at or original_at or received_at
     if sent_at and original_at:
         occurred_at = _corrected(received_at, sent_at, original_at, path)
         if abs(received_at - sent_at) > SKEW_NOTICED:
@@ -59,7 +64,8 @@ def _corrected(
         raise invalid(path, "lies outside the calendar") from None
 
 
-def _required(value: Any, path: str, flags: list[str]) -> datetime | None:
+def _required(named: Named, flags: list[str]) -> datetime | None:
+    path, value = named
     if value is None:
         return None
     try:

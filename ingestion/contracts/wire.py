@@ -12,7 +12,7 @@ import orjson
 from pydantic import ValidationError
 
 from ingestion.contracts.base import JsonObject
-from ingestion.contracts.clock import Times, read_times
+from ingestion.contracts.clock import Named, Times, read_times
 from ingestion.contracts.events import Channel, Event
 from ingestion.contracts.identifiers import (
     TOP_LEVEL,
@@ -107,14 +107,18 @@ def read_event(call: JsonObject, origin: Origin, record_id: UUID) -> Event:
 
 
 def given_event_id(call: JsonObject, origin: Origin) -> str | None:
-    """The id the sender gave the event, if it did."""
-    path, value = _first(call, EVENT_ID)
-    if value is None:
-        return origin.idempotency_key
-    try:
-        return read_value(value) or origin.idempotency_key
-    except ValueError as error:
-        raise invalid(path, str(error)) from None
+    """The id the sender gave the event, in the body or in the request's header, if it did."""
+    for path, value in (
+        _first(call, EVENT_ID),
+        ("Idempotency-Key", origin.idempotency_key),
+    ):
+        try:
+            found = read_value(value)
+        except ValueError as error:
+            raise invalid(path, str(error)) from None
+        if found:
+            return found
+    return None
 
 
 def content(call: JsonObject) -> JsonObject:
@@ -159,15 +163,12 @@ def _context(
 
 
 def _times(call: JsonObject, origin: Origin) -> Times:
-    path, given = _first(call, TIMESTAMP)
-    original_path, original = _first(call, ORIGINAL)
-    _, sent = _first(call, SENT_AT)
+    sent = _first(call, SENT_AT)[1]
     return read_times(
-        received_at=origin.received_at,
-        original=original,
-        given=given,
-        sent=sent if sent is not None else origin.sent_at,
-        path=path if given is not None else original_path,
+        origin.received_at,
+        given=_first(call, TIMESTAMP),
+        original=_first(call, ORIGINAL),
+        sent=origin.sent_at if sent is None else sent,
     )
 
 
@@ -197,7 +198,7 @@ def _consent(call: JsonObject, context: JsonObject | None) -> Any:
     return in_context if isinstance(in_context, dict) else None
 
 
-def _first(call: JsonObject, spellings: tuple[str, ...]) -> tuple[str, Any]:
+def _first(call: JsonObject, spellings: tuple[str, ...]) -> Named:
     """The first spelling that has a value, and the value."""
     for spelling in spellings:
         if call.get(spelling) is not None:

@@ -147,6 +147,11 @@ def test_a_call_nested_in_its_event_name_is_unfolded() -> None:
         ({"event_name": "x", "identity": []}, "identity", "must be text"),
         ({"event": "x", "timestamp": "yesterday"}, "timestamp", "ISO 8601"),
         ({"event": "x", "originalTimestamp": {}}, "originalTimestamp", "ISO 8601"),
+        (
+            {"event": "x", "timestamp": "2026-01-31", "original_timestamp": "?"},
+            "original_timestamp",
+            "ISO 8601",
+        ),
     ],
 )
 def test_what_breaks_a_contract_is_refused_at_the_field_as_it_was_spelled(
@@ -342,6 +347,11 @@ def test_the_senders_id_is_the_events_id(spelling: str) -> None:
 
 def test_an_idempotency_key_stands_in_for_an_id() -> None:
     assert read({"event": "x", "messageId": " "}, idempotency_key="k").event_id == "k"
+
+
+def test_an_endless_idempotency_key_is_refused() -> None:
+    fault = refusal({"event": "x"}, idempotency_key="k" * 600).faults[0]
+    assert fault.path == "Idempotency-Key"
 
 
 def test_a_single_call_that_says_when_it_happened_is_known_by_its_content() -> None:

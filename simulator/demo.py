@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ingestion.collector.keys import KeyStore
+from ingestion.collector.keys import KeyStore, Scope
 from ingestion.collector.server import running
 from ingestion.settings import Settings, settings
 from simulator.receiver import Receiver
@@ -56,7 +56,7 @@ def demo_keys(configured: Settings, memory: Path, sources: set[str]) -> dict[str
     store = KeyStore(configured.keys)
     keys = {source: text for source, text in known.items() if store.find(text)}
     for source in sorted(sources - keys.keys()):
-        scope = "tracker" if source == "web_shop" else "integration"
+        scope: Scope = "tracker" if source == "web_shop" else "integration"
         keys[source], _ = store.create(source, (scope,))
     memory.parent.mkdir(parents=True, exist_ok=True)
     memory.touch(mode=0o600)

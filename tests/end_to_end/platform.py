@@ -68,10 +68,9 @@ class Platform:
         self.ingestion(
             "keys",
             "import",
+            key,
             "--source",
             source,
-            "--key",
-            key,
             *(argument for scope in scopes for argument in ("--scope", scope)),
         )
 

@@ -25,8 +25,8 @@ from orchestration.destinations.base import (
 from orchestration.destinations.history import History, since_plan
 from orchestration.destinations.summary import DeliverySummary
 
-# Requests one batch may cost while a refused one is halved to find the bad rows. One bad row in 100 takes 15, and
-# every run decides at least one row, so a low budget delays and never blocks. Valid: 1 and up.
+# Requests one batch may cost while a refused one is halved to find the bad rows. One bad row in 100 takes 15. Every
+# run decides at least one row, so a low budget delays and never blocks. Valid: more than log2 of the batch size.
 REQUESTS_PER_BATCH = 64
 # Requests in a row that brought nothing through before a run gives up on the destination. Valid: 1 to 20.
 FRUITLESS_REQUESTS = 3
@@ -34,7 +34,7 @@ FRUITLESS_REQUESTS = 3
 ORDER = {"exit": 0, "update": 1, "enter": 2}
 
 
-class SyncBusy(Exception):
+class SyncBusy(Exception):  # noqa: N818 - says what happened
     """Another run delivers this sync right now."""
 
 

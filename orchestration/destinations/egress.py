@@ -17,11 +17,11 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _IPV4_COMPATIBLE = ipaddress.IPv6Network("::/96")
 
 
-class Forbidden(Exception):
+class Forbidden(Exception):  # noqa: N818 - says what happened
     """The URL points where no request may go; the sentence says why."""
 
 
-class Unresolved(Exception):
+class Unresolved(Exception):  # noqa: N818 - says what happened
     """The host has no address right now."""
 
 
@@ -51,7 +51,10 @@ def checked(
     `allow_loopback` lists the host names that may (and then must) be this machine, also over plain http.
     Raises Forbidden, or Unresolved when the name has no address.
     """
-    target = httpx.URL(url)
+    try:
+        target = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise Forbidden(f"the URL cannot be read: {error}") from error
     name = target.host
     is_local = name in allow_loopback
     if not name or target.userinfo:

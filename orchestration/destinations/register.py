@@ -28,7 +28,7 @@ KINDS: dict[str, tuple[type[DestinationSettings], Maker]] = {
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
 
 
-class DestinationsInvalid(Exception):
+class DestinationsInvalid(Exception):  # noqa: N818 - says what happened
     """destinations.yml cannot be used; the message lists everything that is wrong."""
 
 

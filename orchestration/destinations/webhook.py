@@ -88,7 +88,7 @@ class WebhookDestination:
             )
         except egress.Unresolved as error:
             return Answer(every(changes, Outcome("retry", None, str(error)[:200])))
-        except (egress.Forbidden, httpx.InvalidURL) as error:
+        except egress.Forbidden as error:
             refused = every(changes, Outcome("retry", None, str(error)[:200]))
             return Answer(refused, stop=f"{self.name}: {error}")
         try:

@@ -1,0 +1,103 @@
+"""Reading destinations.yml: one message that lists everything, and only for what is used."""
+
+from pathlib import Path
+
+import pytest
+
+from ingestion.settings import PROJECT_ROOT
+from orchestration.destinations.register import DestinationsInvalid, load_destinations
+from orchestration.destinations.syncs import load_syncs
+from tests.chaos_receiver import SECRET
+
+DECLARED = """
+destinations:
+  - name: hook
+    kind: webhook
+    url: ${HOOK_URL}
+    secret: ${HOOK_SECRET}
+  - name: other_hook
+    kind: webhook
+    url: https://hooks.example/${TENANT:-main}
+    secret: ${OTHER_SECRET}
+    batch_size: 0
+  - name: files
+    kind: file_drop
+  - name: pigeon
+    kind: carrier_pigeon
+"""
+
+
+def declared(folder: Path, text: str = DECLARED) -> Path:
+    file = folder / "destinations.yml"
+    file.write_text(text)
+    return file
+
+
+def test_everything_missing_is_listed_at_once_and_only_for_what_is_wanted(tmp_path):
+    with pytest.raises(DestinationsInvalid) as refused:
+        load_destinations(
+            declared(tmp_path),
+            ["hook", "other_hook", "pigeon", "fax"],
+            tmp_path,
+            {"OTHER_SECRET": SECRET},
+        )
+    message = str(refused.value)
+    assert "hook: the environment has no HOOK_URL" in message
+    assert "hook: the environment has no HOOK_SECRET" in message
+    assert "other_hook: batch_size" in message
+    assert "pigeon: kind is 'carrier_pigeon', not one of" in message
+    assert (
+        "fax: not declared (declared are: files, hook, other_hook, pigeon)" in message
+    )
+    assert SECRET not in message
+
+
+def test_a_destination_nobody_uses_needs_no_secret(tmp_path):
+    assert list(load_destinations(declared(tmp_path), ["files"], tmp_path, {})) == [
+        "files"
+    ]
+
+
+def test_an_empty_variable_is_missing_and_a_default_fills_it(tmp_path):
+    text = """
+destinations:
+  - {name: files, kind: file_drop, folder: "${FOLDER:-drop}"}
+  - {name: more, kind: file_drop, folder: "${OTHER}"}
+"""
+    assert load_destinations(
+        declared(tmp_path, text), ["files"], tmp_path, {"FOLDER": ""}
+    )
+    with pytest.raises(DestinationsInvalid, match="no OTHER"):
+        load_destinations(declared(tmp_path, text), ["more"], tmp_path, {"OTHER": ""})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "destinations: webhook",
+        "- name: hook",
+        "destinations: [",
+        "destinations: [{name: a, kind: file_drop}, {name: a, kind: file_drop}]",
+    ],
+)
+def test_a_file_that_is_no_list_of_destinations_is_refused_with_its_name(
+    tmp_path, text
+):
+    with pytest.raises(DestinationsInvalid, match=r"destinations\.yml"):
+        load_destinations(declared(tmp_path, text), ["a"], tmp_path, {})
+
+
+def test_every_shipped_sync_goes_to_a_shipped_destination(tmp_path):
+    syncs = load_syncs(PROJECT_ROOT / "dbt_project/seeds/syncs.csv")
+    environment = {
+        "MILLRACE_WEBHOOK_URL": "https://hooks.example/",
+        "MILLRACE_WEBHOOK_SECRET": SECRET,
+    }
+    wanted = {sync.destination for sync in syncs}
+    made = load_destinations(
+        PROJECT_ROOT / "destinations.yml", wanted, tmp_path, environment
+    )
+    assert made.keys() == wanted
+    for destination in made.values():
+        destination.close()

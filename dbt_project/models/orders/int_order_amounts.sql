@@ -52,13 +52,15 @@ with_revenue as (
         tax,
         total,
         stated_gross as gross,
-        coalesce(
-            subtotal,
-            stated_gross - discount,
-            revenue,
-            stated_gross,
-            total - coalesce(shipping, 0) - coalesce(tax, 0),
-            order_value
+        cast(
+            coalesce(
+                subtotal,
+                stated_gross - discount,
+                revenue,
+                stated_gross,
+                total - coalesce(shipping, 0) - coalesce(tax, 0),
+                order_value
+            ) as decimal(18, 2)
         ) as revenue
     from stating
 ),

@@ -7,11 +7,13 @@ line_lists as (
     select
         record_id,
         order_id,
-        coalesce(
-            {{ json_items('properties', '$.products') }},
-            {{ json_items('properties', '$.line_items') }},
-            {{ json_items('properties', '$.items') }}
-        ) as items
+        case
+            when {{ json_text('properties', '$.products') }} is not null
+                then {{ json_items('properties', '$.products') }}
+            when {{ json_text('properties', '$.line_items') }} is not null
+                then {{ json_items('properties', '$.line_items') }}
+            else {{ json_items('properties', '$.items') }}
+        end as items
     from evidence
     where
         is_row

@@ -55,13 +55,25 @@ event_counts as (
         profile_id,
         min(first_event_at) as first_event_at,
         max(last_event_at) as last_event_at,
-        sum(event_count) as event_count,
-        sum(case when last_event_at > {{ as_of() }} - interval 7 day
-            then event_count else 0 end) as event_count_7d,
-        sum(case when last_event_at > {{ as_of() }} - interval 30 day
-            then event_count else 0 end) as event_count_30d,
-        sum(case when last_event_at > {{ as_of() }} - interval 90 day
-            then event_count else 0 end) as event_count_90d
+        cast(sum(event_count) as bigint) as event_count,
+        cast(
+            sum(
+                case when last_event_at > {{ as_of() }} - interval 7 day
+                    then event_count else 0 end
+            ) as bigint
+        ) as event_count_7d,
+        cast(
+            sum(
+                case when last_event_at > {{ as_of() }} - interval 30 day
+                    then event_count else 0 end
+            ) as bigint
+        ) as event_count_30d,
+        cast(
+            sum(
+                case when last_event_at > {{ as_of() }} - interval 90 day
+                    then event_count else 0 end
+            ) as bigint
+        ) as event_count_90d
     from activity
     group by profile_id
 ),

@@ -4,7 +4,7 @@ events as (select * from {{ ref('fct_profile_events') }}),
 
 products as (select * from {{ ref('dim_products') }}),
 
--- Which kinds of products a person looks at, per hour they did: small enough to be
+-- Which kinds of products a person deals with, and when: small enough to be
 -- counted at any as_of, fine enough to be counted right.
 final as (
     select

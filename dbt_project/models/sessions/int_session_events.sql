@@ -71,10 +71,12 @@ with_stretch as (
             order by event_number asc
             rows between unbounded preceding and current row
         ) as stretch_started_at,
-        sum(is_start) over (
-            partition by session_key_field, session_key
-            order by event_number asc
-            rows between unbounded preceding and current row
+        cast(
+            sum(is_start) over (
+                partition by session_key_field, session_key
+                order by event_number asc
+                rows between unbounded preceding and current row
+            ) as bigint
         ) as stretch_number
     from with_starts
 ),

@@ -78,7 +78,7 @@
 {%- endmacro %}
 
 {% macro duckdb__list_of_one(item) -%}
-    [{{ item }}]
+    list_value({{ item }})
 {%- endmacro %}
 
 {% macro spark__list_of_one(item) -%}

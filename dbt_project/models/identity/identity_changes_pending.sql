@@ -42,8 +42,8 @@ changed as (
     where previous_profile_id is null or previous_profile_id <> profile_id
 ),
 
--- The evidence between what was one profile before and anything else of the profile now:
--- what landed first of it caused the change.
+-- The evidence between what was one profile before and anything else of the profile
+-- now: what landed first of it caused the change.
 crossing as (
     select
         a.previous_profile_id,

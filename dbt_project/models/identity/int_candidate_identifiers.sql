@@ -36,7 +36,8 @@ normalised as (
         typed.identifier_set_id,
         typed.identifier_type,
         case
-            when typed.identifier_type = 'email' then lower({{ nfc('typed.given_value') }})
+            when typed.identifier_type = 'email'
+                then lower({{ nfc('typed.given_value') }})
             when typed.identifier_type = 'email_sha256' then lower(typed.given_value)
             when typed.identifier_type = 'phone' then phone_numbers.e164
             else typed.given_value
@@ -114,8 +115,10 @@ known_previous_ids as (
 unknown_previous_ids as (
     select
         usable.identifier_set_id,
-        case when usable.identifier_value like '%_@_%' then 'email' else 'anonymous_id' end
-            as identifier_type,
+        case
+            when usable.identifier_value like '%_@_%' then 'email'
+            else 'anonymous_id'
+        end as identifier_type,
         case
             when usable.identifier_value like '%_@_%'
                 then lower({{ nfc('usable.identifier_value') }})
@@ -171,7 +174,8 @@ with_hashes as (
 final as (
     select
         identifier_set_id,
-        {{ hash_bigint("identifier_type || ':' || identifier_value") }} as identifier_id,
+        {{ hash_bigint("identifier_type || ':' || identifier_value") }}
+            as identifier_id,
         identifier_type,
         identifier_value,
         min(is_previous) = 1 as is_previous

@@ -34,7 +34,8 @@ final as (
         seen.first_seen_at,
         seen.last_seen_at
     from seen
-    inner join identifier_rules on seen.identifier_type = identifier_rules.identifier_type
+    inner join identifier_rules
+        on seen.identifier_type = identifier_rules.identifier_type
 )
 
 select * from final

@@ -21,7 +21,8 @@ final as (
         {{ profile_id('identifiers.identifier_type', 'identifiers.identifier_value') }}
             as profile_id,
         members.representative_id,
-        case when members.has_anchor = 1 then 'anchor' else 'shadow' end as profile_kind,
+        case when members.has_anchor = 1 then 'anchor' else 'shadow' end
+            as profile_kind,
         identifiers.identifier_type as representative_type,
         identifiers.identifier_value as representative_value,
         members.first_seen_at

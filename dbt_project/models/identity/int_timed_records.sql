@@ -24,7 +24,8 @@ device_sets as (
         set_profiles.is_by_time
         and set_profiles.identifier_id = shared_devices.identifier_id as is_waiting,
         case
-            when not set_profiles.is_by_time
+            when
+                not set_profiles.is_by_time
                 and set_profiles.type_rank < shared_devices.type_rank
                 then set_profiles.profile_id
         end as identified_profile_id

@@ -21,7 +21,8 @@ with_meaning as (
             by_type.canonical_name,
             replace(events.event_name_key, ' ', '_')
         ) as canonical_name,
-        coalesce(sources.is_server, events.channel in ('server', 'webhook')) as is_server,
+        coalesce(sources.is_server, events.channel in ('server', 'webhook'))
+            as is_server,
         coalesce(sources.session_key, 'anonymous_id') as session_key_field
     from events
     left join event_taxonomy as by_name

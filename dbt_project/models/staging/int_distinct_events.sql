@@ -12,7 +12,7 @@ with
 landed as (
     select * from {{ ref('stg_landing__events') }}
     {% if is_incremental() %}
-        where _load_id > (select coalesce(max(_load_id), 0) from {{ this }})
+    where _load_id > (select coalesce(max(_load_id), 0) from {{ this }})
     {% endif %}
 ),
 

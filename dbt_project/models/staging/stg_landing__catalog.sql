@@ -19,7 +19,7 @@ final as (
         product_id,
         observed_at,
         properties,
-        _load_id,
+        _load_id
     from catalog
 )
 

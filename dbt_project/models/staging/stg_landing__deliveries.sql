@@ -26,7 +26,7 @@ final as (
         http_status,
         detail,
         deliveries.at as happened_at,
-        _load_id,
+        _load_id
     from deliveries
 )
 

@@ -25,7 +25,7 @@ final as (
         consent,
         shape,
         flags,
-        _load_id,
+        _load_id
     from events
 )
 

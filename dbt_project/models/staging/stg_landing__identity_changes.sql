@@ -18,7 +18,7 @@ final as (
         profile_id,
         reason,
         cause_record_id,
-        _load_id,
+        _load_id
     from identity_changes
 )
 

@@ -17,7 +17,7 @@ final as (
         instance_key,
         outcome,
         detail,
-        _load_id,
+        _load_id
     from journey_decisions
 )
 

@@ -10,7 +10,7 @@ final as (
         segment,
         line,
         reason,
-        raw,
+        raw
     from load_rejects
 )
 

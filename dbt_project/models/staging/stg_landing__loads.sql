@@ -13,7 +13,7 @@ final as (
         loaded,
         rejected,
         bytes,
-        sha256,
+        sha256
     from loads
 )
 

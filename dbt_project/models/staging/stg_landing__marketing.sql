@@ -31,7 +31,7 @@ final as (
         clicks,
         conversions,
         revenue,
-        _load_id,
+        _load_id
     from marketing
 )
 

@@ -17,7 +17,7 @@ final as (
         instance_key,
         action,
         reason,
-        _load_id,
+        _load_id
     from membership_changes
 )
 

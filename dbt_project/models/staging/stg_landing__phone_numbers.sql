@@ -8,7 +8,7 @@ final as (
     select
         value,
         region,
-        e164,
+        e164
     from phone_numbers
 )
 

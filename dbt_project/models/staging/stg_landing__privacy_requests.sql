@@ -17,7 +17,7 @@ final as (
         requester,
         proof,
         due_at,
-        _load_id,
+        _load_id
     from privacy_requests
 )
 

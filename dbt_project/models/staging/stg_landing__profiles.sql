@@ -34,7 +34,7 @@ final as (
         identifiers,
         traits,
         consent,
-        _load_id,
+        _load_id
     from with_previous
     where previous_hash is null or previous_hash <> row_hash or previous_op <> op
 )

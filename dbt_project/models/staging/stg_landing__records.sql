@@ -37,7 +37,7 @@ final as (
         effect,
         identifiers,
         properties,
-        _load_id,
+        _load_id
     from with_previous
     where previous_hash is null or previous_hash <> row_hash or previous_op <> op
 )

@@ -18,7 +18,7 @@ final as (
         item,
         encoding,
         raw,
-        _load_id,
+        _load_id
     from rejects
 )
 

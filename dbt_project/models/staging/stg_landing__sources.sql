@@ -14,7 +14,7 @@ final as (
         default_region,
         default_currency,
         session_key,
-        is_server,
+        is_server
     from sources
 )
 

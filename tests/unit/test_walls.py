@@ -1,0 +1,257 @@
+"""The walls hold, and each would say so if it did not: every check meets a planted violation."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.unit import walls
+from tests.unit.walls import Manifest
+
+PYTHON_FILES = sorted(
+    path
+    for room in ("ingestion", "orchestration")
+    for path in (ROOT / room).rglob("*.py")
+)
+
+
+@pytest.fixture(scope="module")
+def manifest(request: pytest.FixtureRequest) -> Manifest:
+    """The project as dbt parses it; the parse is kept between runs of the tests."""
+    assert request.config.cache is not None
+    target = request.config.cache.mkdir("dbt")
+    command = [
+        *(
+            sys.executable,
+            "-c",
+            "from dbt.cli.main import cli; cli()",
+            "parse",
+            "--quiet",
+        ),
+        *("--project-dir", "dbt_project", "--profiles-dir", "dbt_project"),
+        *("--target-path", str(target), "--log-path", str(target)),
+    ]
+    parsed = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"MILLRACE_WAREHOUSE": str(target / "millrace.duckdb")},
+        capture_output=True,
+        text=True,
+    )
+    assert parsed.returncode == 0, parsed.stdout + parsed.stderr
+    return json.loads((target / "manifest.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("wall", walls.DBT_WALLS, ids=lambda wall: wall.__name__)
+def test_nobody_walks_through(
+    wall: Callable[[Manifest], Iterator[str]], manifest: Manifest
+) -> None:
+    assert list(wall(manifest)) == []
+
+
+def test_imports_stay_in_their_rooms() -> None:
+    files = ((_module(path), path.read_text("utf-8")) for path in PYTHON_FILES)
+    assert list(walls.imports_stay_in_their_rooms(files)) == []
+
+
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def _planted(manifest: Manifest, name: str, **changes: Any) -> Manifest:
+    """The manifest with one model changed."""
+    planted = copy.deepcopy(manifest)
+    planted["nodes"][f"model.millrace.{name}"].update(changes)
+    return planted
+
+
+def _with_code(manifest: Manifest, code: str) -> Manifest:
+    return _planted(manifest, "int_profiles", raw_code=f"select 1 as one, {code}")
+
+
+def test_a_model_that_reads_a_later_layer_is_caught(manifest: Manifest) -> None:
+    planted = _planted(
+        manifest,
+        "int_profiles",
+        depends_on={"nodes": ["model.millrace.audience_repeat_buyers"]},
+    )
+    assert list(walls.layers_flow_one_way(planted)) == [
+        "identity/int_profiles reads audiences/audience_repeat_buyers"
+    ]
+
+
+def test_a_model_in_an_unknown_layer_is_caught(manifest: Manifest) -> None:
+    planted = _planted(manifest, "int_profiles", path="elsewhere/int_profiles.sql")
+    assert any("int_profiles" in found for found in walls.layers_flow_one_way(planted))
+
+
+def test_a_source_read_outside_staging_is_caught(manifest: Manifest) -> None:
+    planted = _planted(
+        manifest, "int_profiles", depends_on={"nodes": ["source.millrace.raw.events"]}
+    )
+    assert list(walls.only_staging_reads_sources(planted)) == [
+        "identity/int_profiles reads source.millrace.raw.events"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding"),
+    [
+        ({"patch_path": None}, "has no twin"),
+        ({"patch_path": "millrace://models/identity/other.yml"}, "has no twin"),
+        ({"description": " "}, "has no description"),
+        (
+            {"columns": {"profile_id": {"description": ""}}},
+            "int_profiles.profile_id has no",
+        ),
+    ],
+)
+def test_a_model_that_does_not_tell_everything_is_caught(
+    manifest: Manifest, changes: dict[str, Any], finding: str
+) -> None:
+    planted = _planted(manifest, "int_profiles", **changes)
+    found = set(walls.two_files_tell_everything(planted)) - set(
+        walls.two_files_tell_everything(manifest)
+    )
+    assert len(found) == 1
+    assert finding in found.pop()
+
+
+def test_a_public_model_without_a_contract_is_caught(manifest: Manifest) -> None:
+    config = {"contract": {"enforced": False}}
+    planted = _planted(manifest, "dim_identifiers", config=config)
+    assert "dim_identifiers is public and has no enforced contract" in list(
+        walls.public_means_contracted(planted)
+    )
+
+
+@pytest.mark.parametrize("code", ["{{ target.type }}", "{{ adapter.dispatch('x') }}"])
+def test_a_model_that_knows_the_target_is_caught(manifest: Manifest, code: str) -> None:
+    assert list(walls.no_model_knows_the_target(_with_code(manifest, code)))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "json_extract_string(properties, '$.a')",
+        "get_json_object(properties, '$.a')",
+        "properties ->> 'a'",
+        "unnest(items)",
+        "value::bigint",
+        "row_number() over () as n qualify n = 1",
+        "list_filter(items, lambda x: x > 1)",
+        "epoch_us(a)",
+    ],
+)
+def test_engine_language_outside_the_dialect_is_caught(
+    manifest: Manifest, code: str
+) -> None:
+    planted = _with_code(manifest, code)
+    assert any(
+        found.startswith("int_profiles ")
+        for found in walls.engines_are_named_in_the_dialect_only(planted)
+    )
+
+
+def test_engine_language_in_a_comment_is_allowed(manifest: Manifest) -> None:
+    planted = _with_code(manifest, "2 as two -- not unnest(items)")
+    assert not any(
+        found.startswith("int_profiles ")
+        for found in walls.engines_are_named_in_the_dialect_only(planted)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "finding"),
+    [
+        ("default__json_text", "hides an engine"),
+        ("duckdb__only_here", "has no spark__ body"),
+        ("spark__only_here", "has no duckdb__ body"),
+    ],
+)
+def test_a_macro_without_a_body_per_engine_is_caught(
+    manifest: Manifest, name: str, finding: str
+) -> None:
+    planted = copy.deepcopy(manifest)
+    planted["macros"][f"macro.millrace.{name}"] = {
+        "name": name,
+        "package_name": "millrace",
+        "path": "macros/dialect/planted.sql",
+        "macro_sql": "",
+    }
+    found = list(walls.every_dialect_macro_has_a_body_per_engine(planted))
+    assert any(finding in sentence for sentence in found)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "{% for x in range(3) %} {{ x }} as x, {% endfor %}",
+        "{%- if var('as_of') %} 1 as a {%- endif %}",
+        "{% set a = 1 %}",
+        "{% if is_incremental() and var('as_of') %} 1 {% endif %}",
+    ],
+)
+def test_control_flow_in_a_model_is_caught(manifest: Manifest, code: str) -> None:
+    found = list(walls.models_are_plain_sql(_with_code(manifest, code)))
+    assert any("int_profiles has control flow" in sentence for sentence in found)
+
+
+def test_a_model_that_is_only_a_macro_call_is_caught(manifest: Manifest) -> None:
+    planted = _planted(manifest, "int_profiles", raw_code="{{ select_everything() }}")
+    assert "int_profiles is only a macro call" in list(
+        walls.models_are_plain_sql(planted)
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("ingestion.settings", "import dagster"),
+        ("ingestion.contracts.base", "from ingestion.landing import LandingWriter"),
+        ("ingestion.landing", "import duckdb"),
+        ("ingestion.collector.app", "from ingestion.connectors import pull"),
+        ("ingestion.connectors.files", "def late():\n    from dagster import op"),
+        ("orchestration.destinations.webhook", "from orchestration import assets"),
+    ],
+)
+def test_an_import_through_a_wall_is_caught(module: str, text: str) -> None:
+    assert list(walls.imports_stay_in_their_rooms([(module, text)]))
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "is_banned"),
+    [
+        ("ingestion/planted.py", "import dagster", True),
+        ("ingestion/collector/planted.py", "from duckdb import connect", True),
+        ("ingestion/contracts/planted.py", "import dbt.cli", True),
+        ("orchestration/assets/planted.py", "import dagster", False),
+    ],
+)
+def test_ruff_bans_what_the_front_door_must_not_know(
+    file: str, text: str, is_banned: bool
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--no-cache",
+        "--select",
+        "TID251",
+    ]
+    checked = subprocess.run(
+        [*command, "--stdin-filename", file, "-"],
+        input=text + "\n",
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert ("TID251" in checked.stdout) is is_banned, checked.stdout + checked.stderr

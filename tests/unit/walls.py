@@ -1,0 +1,218 @@
+"""The walls of the house as functions that return whoever walks through them, one sentence each.
+
+The dbt walls read a manifest, so a test can plant a violation in a copy; the Python walls read import statements.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+Manifest = dict[str, Any]
+
+# A model may read its own layer and the ones before it. Layers of one number stand side by side.
+LAYERS = {
+    "staging": 0,
+    "identity": 1,
+    "profiles": 2,
+    "sessions": 2,
+    "orders": 2,
+    "marketing": 2,
+    "audiences": 3,
+    "journeys": 4,
+    "activation": 5,
+    "observability": 6,
+}
+PUBLIC = ("dim_", "fct_", "audience_")
+
+# What one engine has and the other lacks, or does differently, and every way to name an engine.
+ENGINE_WORDS = re.compile(
+    r"""\b(
+        json_extract\w* | json_each | json_tree | json_object | to_json | from_json | get_json_object
+        | json_keys | json_array_length | json_valid | json_type
+        | unnest | explode | posexplode | lateral\s+view
+        | list_\w+ | struct_pack | named_struct
+        | md5_number\w* | hash | sha256 | sha2 | xxhash64 | conv
+        | strptime | strftime | epoch\w* | date_diff | datediff | date_format | unix_timestamp
+        | regexp_matches | rlike | regexp_full_match | regexp_extract_all
+        | nfc_normalize | url_decode | try_url_decode | read_json | read_csv
+    )\s*\(
+    | ->> | ::\s*\w+ | \bqualify\b | \basof\b | \blambda\b | \busing\s+key\b | \bwith\s+recursive\b
+    | \bduckdb\b | \bspark\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+TARGET = re.compile(r"\btarget\.(type|name|profile_name)\b|\badapter\.")
+STATEMENT = re.compile(r"{%-?\s*(\w+)\s*(.*?)-?%}", re.DOTALL)
+
+# package: what it must not import (the longest matching package rules).
+PYTHON_WALLS = {
+    "ingestion": ("dagster", "dbt", "orchestration"),
+    "ingestion.contracts": ("dagster", "dbt", "duckdb", "orchestration", "ingestion"),
+    "ingestion.landing": (
+        *("dagster", "dbt", "duckdb", "orchestration"),
+        *("ingestion.collector", "ingestion.connectors"),
+    ),
+    "ingestion.collector": (
+        "dagster",
+        "dbt",
+        "duckdb",
+        "orchestration",
+        "ingestion.connectors",
+    ),
+    "ingestion.connectors": ("dagster", "dbt", "orchestration", "ingestion.collector"),
+    "orchestration.destinations": (
+        "dagster",
+        "dbt",
+        "orchestration.assets",
+        "orchestration.warehouse",
+    ),
+}
+
+
+def models(manifest: Manifest) -> list[dict[str, Any]]:
+    """Our models, in the order of their names."""
+    nodes = manifest["nodes"].values()
+    ours = [
+        n
+        for n in nodes
+        if n["resource_type"] == "model" and n["package_name"] == "millrace"
+    ]
+    return sorted(ours, key=lambda node: node["name"])
+
+
+def layer(node: dict[str, Any]) -> str:
+    return Path(node["path"]).parts[0]
+
+
+def layers_flow_one_way(manifest: Manifest) -> Iterator[str]:
+    for node in models(manifest):
+        for upstream in _upstream_models(manifest, node):
+            if LAYERS.get(layer(node), -1) < LAYERS.get(layer(upstream), 99):
+                yield f"{layer(node)}/{node['name']} reads {layer(upstream)}/{upstream['name']}"
+
+
+def only_staging_reads_sources(manifest: Manifest) -> Iterator[str]:
+    for node in models(manifest):
+        sources = [i for i in node["depends_on"]["nodes"] if i.startswith("source.")]
+        if sources and layer(node) != "staging":
+            yield f"{layer(node)}/{node['name']} reads {', '.join(sources)}"
+
+
+def two_files_tell_everything(manifest: Manifest) -> Iterator[str]:
+    for node in models(manifest):
+        twin = str(Path(node["original_file_path"]).with_suffix(".yml"))
+        if not (node["patch_path"] or "").endswith(twin):
+            yield f"{node['name']} has no twin {twin}"
+        if not node["description"].strip():
+            yield f"{node['name']} has no description"
+        for name, column in node["columns"].items():
+            if not column["description"].strip():
+                yield f"{node['name']}.{name} has no description"
+
+
+def public_means_contracted(manifest: Manifest) -> Iterator[str]:
+    for node in models(manifest):
+        if (
+            node["name"].startswith(PUBLIC)
+            and not node["config"]["contract"]["enforced"]
+        ):
+            yield f"{node['name']} is public and has no enforced contract"
+
+
+def no_model_knows_the_target(manifest: Manifest) -> Iterator[str]:
+    for node in models(manifest):
+        for found in TARGET.findall(node["raw_code"]):
+            yield f"{node['name']} asks for the target ({found})"
+
+
+def engines_are_named_in_the_dialect_only(manifest: Manifest) -> Iterator[str]:
+    texts = {
+        node["name"]: _without_comments(node["raw_code"]) for node in models(manifest)
+    }
+    for macro in _macros(manifest):
+        if "macros/dialect/" not in macro["path"] and "materializ" not in macro["path"]:
+            texts[f"macro {macro['name']}"] = _without_comments(macro["macro_sql"])
+    ours = {macro["name"] for macro in _macros(manifest)}
+    for name, text in texts.items():
+        for found in ENGINE_WORDS.finditer(text):
+            if found[1] in ours:
+                continue
+            yield f"{name} speaks one engine's language: {found.group().strip()}"
+
+
+def every_dialect_macro_has_a_body_per_engine(manifest: Manifest) -> Iterator[str]:
+    names = {macro["name"] for macro in _macros(manifest)}
+    for name in sorted(names):
+        if name.startswith("default__"):
+            yield f"{name} hides an engine that nobody thought of"
+        for engine, other in (("duckdb__", "spark__"), ("spark__", "duckdb__")):
+            if name.startswith(engine) and name.replace(engine, other) not in names:
+                yield f"{name} has no {other} body"
+
+
+def models_are_plain_sql(manifest: Manifest) -> Iterator[str]:
+    """No Jinja control flow beyond is_incremental, and no model that is only a macro call."""
+    for node in models(manifest):
+        code = _without_comments(node["raw_code"])
+        for statement, rest in STATEMENT.findall(code):
+            allowed = statement in ("else", "endif") or (
+                statement == "if"
+                and re.fullmatch(r"(not )?is_incremental\(\)\s*", rest)
+            )
+            if not allowed:
+                yield f"{node['name']} has control flow: {statement} {rest}".strip()
+        if not re.search(
+            r"\bselect\b", re.sub(r"{{.*?}}|{%.*?%}", "", code, flags=re.DOTALL)
+        ):
+            yield f"{node['name']} is only a macro call"
+
+
+DBT_WALLS = (
+    layers_flow_one_way,
+    only_staging_reads_sources,
+    two_files_tell_everything,
+    public_means_contracted,
+    no_model_knows_the_target,
+    engines_are_named_in_the_dialect_only,
+    every_dialect_macro_has_a_body_per_engine,
+    models_are_plain_sql,
+)
+
+
+def imports_stay_in_their_rooms(files: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """`files` are (dotted module name, source text)."""
+    for module, text in files:
+        room = max((r for r in PYTHON_WALLS if _within(module, r)), key=len, default="")
+        for imported in _imports(text):
+            for banned in PYTHON_WALLS.get(room, ()):
+                if _within(imported, banned) and not _within(imported, room):
+                    yield f"{module} imports {imported}"
+
+
+def _upstream_models(
+    manifest: Manifest, node: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    for unique_id in node["depends_on"]["nodes"]:
+        if unique_id.startswith("model."):
+            yield manifest["nodes"][unique_id]
+
+
+def _macros(manifest: Manifest) -> list[dict[str, Any]]:
+    return [m for m in manifest["macros"].values() if m["package_name"] == "millrace"]
+
+
+def _without_comments(code: str) -> str:
+    return re.sub(r"--[^\n]*|{#.*?#}", "", code, flags=re.DOTALL)
+
+
+def _within(module: str, room: str) -> bool:
+    return module == room or module.startswith(room + ".")
+
+
+def _imports(text: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

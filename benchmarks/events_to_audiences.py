@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 import duckdb
-from orchestration.warehouse.raw_schema import declared_columns
 
 from benchmarks.harness import Figure, Usage, compare, measure, module
+from ingestion.contracts import STREAMS
+from orchestration.warehouse.schema import contract_columns
 from simulator.bulk import write_segments
 
 AS_OF = "2026-02-01T00:00:00"
@@ -55,7 +56,7 @@ def _read(folder: Path, landed: Path) -> Usage:
 
 def _limit(landed: Path) -> None:
     """Read every column of every event and aggregate by event id."""
-    columns = declared_columns("events")
+    columns = contract_columns(STREAMS["events"])
     typed = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
     touched = ", ".join(f"max({name})" for name in columns if name != "event_id")
     files = str(landed / "events" / "sealed" / "*.ndjson")

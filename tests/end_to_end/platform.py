@@ -60,7 +60,7 @@ class Platform:
 
     def ingestion(self, *arguments: str) -> str:
         """Run the front door's command line; its standard output."""
-        done = self._python("-m", "ingestion", *arguments)
+        done = self.python("-m", "ingestion", *arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -98,7 +98,7 @@ class Platform:
         self, as_of: str, job: str = "daily_refresh", crash_at: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run the main job to its end, or to its death at a crash point."""
-        return self._python(
+        return self.python(
             "-m",
             "orchestration.run",
             "--job",
@@ -137,7 +137,7 @@ class Platform:
                 for name in public_models()
             }
 
-    def _python(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    def python(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=ROOT,

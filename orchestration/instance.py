@@ -6,7 +6,7 @@ What runs in it is definitions.py; its settings are dagster.yaml beside this fil
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dagster as dg
@@ -53,6 +53,12 @@ def alone(settings: Settings) -> Iterator[None]:
                 f"Another `python -m orchestration.run` is working on {settings.home}. Wait until it has ended."
             ) from error
         yield
+
+
+def bury_if_alone(settings: Settings, instance: dg.DagsterInstance) -> None:
+    """What the run command does at its start, for sensors and schedules: a killed command must not block the daemon."""
+    with suppress(RunUnderWayError), alone(settings):
+        bury_dead_runs(instance)
 
 
 def bury_dead_runs(instance: dg.DagsterInstance) -> int:

@@ -37,7 +37,7 @@ class RunReport:
     published: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
-    def new_rows(self) -> int:
+    def received(self) -> int:
         """Rows that somebody else sent; our own facts of the last run are no news."""
         return sum(
             rows for stream, rows in self.loaded.items() if not is_own_fact(stream)
@@ -108,7 +108,7 @@ class Progress:
             self._table_built()
         elif layer == "raw" and "loaded" in said:
             self.report.loaded[name] = said["loaded"]
-            self._said["load_landing"] = f"{self.report.new_rows:,} new rows"
+            self._said["load_landing"] = f"{self.report.received:,} rows"
         elif layer == "facts":
             self.report.facts[name] = said["landed"]
             self._said["land_facts"] = f"{sum(self.report.facts.values()):,} landed"

@@ -4,7 +4,9 @@ from datetime import UTC
 
 import dagster as dg
 
+from orchestration.instance import bury_if_alone
 from orchestration.jobs import daily_refresh, refresh_config
+from orchestration.resources import Platform
 
 
 @dg.schedule(
@@ -16,7 +18,10 @@ from orchestration.jobs import daily_refresh, refresh_config
         "delivers people to destinations."
     ),
 )
-def every_morning(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+def every_morning(
+    context: dg.ScheduleEvaluationContext, platform: Platform
+) -> dg.RunRequest:
+    bury_if_alone(platform.settings, context.instance)
     as_of = context.scheduled_execution_time.astimezone(UTC).replace(tzinfo=None)
     return dg.RunRequest(
         run_key=as_of.isoformat(), run_config=refresh_config(as_of.isoformat())

@@ -16,6 +16,7 @@ from ingestion.settings import Settings
 from orchestration.assets.activation import Plan, read_plan
 from orchestration.assets.layers import is_own_fact, publish_key
 from orchestration.destinations.history import since_plan
+from orchestration.instance import bury_if_alone
 from orchestration.jobs import publish, refresh, refresh_config
 from orchestration.resources import Platform
 
@@ -43,6 +44,7 @@ def new_segments(
     context: dg.SensorEvaluationContext, platform: Platform
 ) -> dg.RunRequest | dg.SkipReason:
     settings = platform.settings
+    bury_if_alone(settings, context.instance)
     recover(settings.landing)
     news = [s for s in sealed_segments(settings.landing) if not is_own_fact(s.stream)]
     news += undecided_deliveries(settings, datetime.now(UTC))
@@ -72,6 +74,7 @@ def new_changes(
     settings = platform.settings
     if not settings.published.exists():
         return dg.SkipReason("There is no read copy yet.")
+    bury_if_alone(settings, context.instance)
     if _is_under_way(context.instance, "daily_refresh", "publish"):
         return dg.SkipReason("Publishing is under way.")
     due = due_changes(

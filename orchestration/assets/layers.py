@@ -7,14 +7,9 @@ import dagster as dg
 from pydantic import Field
 
 from ingestion.contracts import STREAMS
+from ingestion.contracts.base import OwnFact
 
 PUBLISHED = dg.AssetKey(["published", "warehouse"])
-OWN_FACTS = (
-    "identity_changes",
-    "membership_changes",
-    "journey_decisions",
-    "deliveries",
-)
 
 # Everything is refreshed once a day; a day and a half without news means that a run failed and nobody looked.
 FRESHNESS = dg.FreshnessPolicy.time_window(
@@ -58,7 +53,7 @@ def publish_key(sync_name: str) -> dg.AssetKey:
 
 def is_own_fact(stream: str) -> bool:
     """Whether we write the stream ourselves, so that it alone is no reason to refresh."""
-    return stream in OWN_FACTS and stream in STREAMS
+    return stream in STREAMS and issubclass(STREAMS[stream], OwnFact)
 
 
 def owner(name: str) -> str:

@@ -3,6 +3,7 @@
 What goes into the tables is loading.py's business. Everything downstream of raw is dbt's.
 """
 
+import time
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from ingestion.contracts.base import Identifier, Landed
 
 # As in dbt_project/profiles.yml, which says why; the read copy holds views that need it too.
 SESSION = "set TimeZone = 'UTC'; set disabled_optimizers = 'outer_join_simplification'"
+# Whoever looked into the file for a moment is gone by then. Valid: 0 and up.
+PATIENCE_SECONDS = 10.0
 OPERATIONAL = {"_segment": "varchar", "_load_id": "bigint"}
 
 # Tables of the loader itself. Columns as declared in dbt_project/models/staging/_sources.yml; a test compares.
@@ -71,23 +74,33 @@ class WarehouseBusy(RuntimeError):  # noqa: N818 - says what happened
 
 
 @contextmanager
-def warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def warehouse(
+    path: Path, patience: float = PATIENCE_SECONDS
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """The one writing connection. Call it only from an op in the pool `warehouse`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        connection = duckdb.connect(path)
-    except duckdb.IOException as error:
-        if "lock" not in str(error).lower():
-            raise
-        raise WarehouseBusy(
-            f"{path} is held by another process. Only runs of Millrace may open it; "
-            "read the published copy instead, or end the process that holds it."
-        ) from error
+    connection = _connected(path, patience)
     try:
         connection.execute(SESSION)
         yield connection
     finally:
         connection.close()
+
+
+def _connected(path: Path, patience: float) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return duckdb.connect(path)
+        except duckdb.IOException as error:
+            if "lock" not in str(error).lower():
+                raise
+            if time.monotonic() > deadline:
+                raise WarehouseBusy(
+                    f"{path} is held by another process. Only runs of Millrace may open it; "
+                    "read the published copy instead, or end the process that holds it."
+                ) from error
+        time.sleep(0.1)
 
 
 @contextmanager

@@ -1,14 +1,14 @@
 """The browser tracker as browsers get it: `tracker.js`, squeezed.
 
-How it behaves is said in tracker.js; under which paths it is served is the collector's business. Squeezing takes two
-rules instead of a parser, so tracker.js keeps to them: comments have their lines to themselves; every statement ends in
-`;` or `}`; no literal has a space beside punctuation; a name declared at the outermost level is used for nothing else.
+How it behaves is said in tracker.js; under which paths it is served is the collector's business. Squeezing takes a few
+rules instead of a parser, and tracker.js keeps to them: a comment has its lines to itself; a statement ends in `;` or
+`}`; no literal has a space beside punctuation; a name declared at the outermost level is used for nothing else, and no
+name has one letter.
 """
 
 import gzip
 import re
 from functools import cache
-from itertools import product
 from pathlib import Path
 from string import ascii_letters
 
@@ -16,6 +16,7 @@ GZIPPED_LIMIT = 3 * 1024
 """Bytes. A page pays for its tracker on every first visit."""
 
 OUTERMOST = re.compile(r"^  (?:const|let) (\w+)", re.MULTILINE)
+SHORT_NAMES = (*ascii_letters, *(f"${letter}" for letter in ascii_letters))
 
 
 @cache
@@ -38,9 +39,8 @@ def squeezed(script: str) -> str:
     names = OUTERMOST.findall(script)
     script = re.sub(r"^ *//.*", "", script, flags=re.MULTILINE)
     script = re.sub(r"\s*([^\w\s])\s*", r"\1", script).replace(";}", "}")
-    shorts = (f"${a}{b}" for b, a in product(("", *ascii_letters), ascii_letters))
-    for name, short in zip(names, shorts, strict=False):
+    for name, short in zip(names, SHORT_NAMES[: len(names)], strict=True):
         if re.search(rf"[\w)\]]\.{name}\b|[\"'`]{name}\b|\b{name}[\"':]", script):
             raise ValueError(f"{name!r} is used for more than a variable")
-        script = re.sub(rf"\b{name}\b", lambda _, short=short: short, script)  # type: ignore[misc]
+        script = re.sub(rf"\b{name}\b", short, script)
     return script

@@ -67,23 +67,24 @@
   const mustAsk = settings.consent == "required";
   let denied = optedOut;
   let held = [];
-  const granted = () => store.mr_consent ? store.mr_consent != "0" : !mustAsk;
+  const granted = () => !optedOut && (store.mr_consent ? store.mr_consent != "0" : !mustAsk);
   const allowed = () => !denied && granted();
   const withdraw = () => {
     queue = [];
     forget(/^(anonymous_id|mr_(?!consent).*)$/);
   };
   const decided = () => {
-    denied = optedOut || !granted();
+    denied = !granted();
     const before = held.splice(0);
     if (denied) return withdraw();
     before.forEach(call => run(...call));
     schedule();
   };
   const decide = (word, purposes) => {
+    if (optedOut) return;
     delete store.mr_consent;
-    if (!optedOut && word === true) keep("mr_consent", toText(purposes ? { consent: { categoryPreferences: purposes } } : 1));
-    else if (!optedOut && !mustAsk) keep("mr_consent", "0");
+    if (word === true) keep("mr_consent", toText(purposes ? { consent: { categoryPreferences: purposes } } : 1));
+    else if (!mustAsk) keep("mr_consent", "0");
     decided();
   };
 
@@ -175,9 +176,10 @@
   let queue = [];
   let sending = [];
   let failures = 0;
+  let isLeft;
   let timer;
-  const save = (events = queue, lease = clock() + LEASE) =>
-    events.length ? keep(own, toText([lease, events])) : delete store[own];
+  const save = (events = queue) =>
+    events.length ? keep(own, toText([isLeft ? 0 : clock() + LEASE, events])) : delete store[own];
   // A queue whose tab has not renewed its lease, or gave it up, has lost its tab.
   const adopt = guarded(key => {
     if (!key.startsWith("mr_queue_") || key == own) return;
@@ -194,12 +196,19 @@
   };
   // The key is in the body because a beacon has no headers, and without headers there is no preflight.
   const request = batch => toText({ writeKey: settings.writeKey, sentAt: iso(), batch });
-  const schedule = (delay = 150) => {
-    if (!sending.length) timer ||= setTimeout(flush, delay);
-  };
   const paused = () => {
     const left = store.mr_wait - clock();
     return left > 0 && left <= HOUR && left;
+  };
+  // A beacon has no answer, so its events stay in the queue, for the next page to make sure.
+  const leave = () => {
+    const rest = portion(queue.filter(each => !sending.includes(each)));
+    if (rest.length && !paused()) navigator.sendBeacon(destination, request(rest));
+    sending = [...queue];
+  };
+  const schedule = (delay = 150) => {
+    if (isLeft) leave();
+    else if (!sending.length) timer ||= setTimeout(flush, delay);
   };
   // Has the collector taken it, or refused it for good?
   const post = async body => {
@@ -219,7 +228,7 @@
   };
   const flush = async () => {
     timer = clearTimeout(timer);
-    if (sending.length || untitled || !allowed()) return;
+    if (isLeft || sending.length || untitled || !allowed()) return;
     Object.keys(store).forEach(adopt);
     if (!queue.length) return;
     save();
@@ -293,19 +302,18 @@
       settle();
       if (document.hidden && !failures) flush();
     });
-    // A beacon has no answer, so its events stay in the queue, for the next page to make sure.
     listen("pagehide", () => {
+      isLeft = true;
       settle();
-      const rest = portion(queue.filter(each => !sending.includes(each)));
-      if (rest.length && !paused()) navigator.sendBeacon(destination, request(rest));
-      save(queue, 0);
-      sending = queue;
+      save();
+      leave();
     });
     // Back from the browser's page cache: another page may have taken the queue over.
     listen("pageshow", ({ persisted }) => {
       if (!persisted) return;
-      queue = fromText(store[own] || "[0,[]]")[1];
+      isLeft = false;
       sending = [];
+      queue = fromText(store[own] || "[0,[]]")[1];
       view();
       schedule();
     });

@@ -15,6 +15,12 @@ from ingestion.settings import Settings
 
 TEMPLATE = Path(__file__).with_name("dagster.yaml")
 POOL = "warehouse"
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
 BY_COMMAND = "millrace/started_by"
 
 
@@ -66,9 +72,8 @@ def bury_dead_runs(instance: dg.DagsterInstance) -> int:
 
     Call it while `alone`: then whoever started them is dead. Runs of the daemon are the daemon's to watch.
     """
-    unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
     dead = instance.get_runs(
-        dg.RunsFilter(statuses=unfinished, tags={BY_COMMAND: "command"})
+        dg.RunsFilter(statuses=UNFINISHED, tags={BY_COMMAND: "command"})
     )
     for run in dead:
         instance.report_run_failed(run, "Its process ended before it did.")

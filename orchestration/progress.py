@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -67,7 +67,11 @@ def last_run_file(settings: Settings) -> Path:
 def last_run(settings: Settings) -> RunReport | None:
     """The report of the last run command, if there was one."""
     path = last_run_file(settings)
-    return RunReport(**json.loads(path.read_text())) if path.exists() else None
+    if not path.exists():
+        return None
+    known = {each.name for each in fields(RunReport)}
+    said = json.loads(path.read_text())
+    return RunReport(**{name: said[name] for name in known & said.keys()})
 
 
 class Progress:

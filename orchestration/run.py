@@ -14,7 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from ingestion.connectors import SourceError
+from ingestion.connectors import SourceError, load_sources
 from ingestion.settings import Settings, settings
 from orchestration.assets.layers import parse_as_of
 from orchestration.instance import (
@@ -50,6 +50,9 @@ def main() -> int:
 def run(configured: Settings, job_name: str, as_of: datetime) -> int:
     """Execute the job to its end; 0 when every step succeeded."""
     out = terminal()
+    load_sources(
+        configured.sources_dir
+    )  # a mistake there is said before anything starts
     prepare_environment(configured)
     with alone(configured), dg.DagsterInstance.get() as instance:
         if buried := bury_dead_runs(instance):

@@ -10,26 +10,22 @@ from pathlib import Path
 from uuid import UUID
 
 import dagster as dg
+import duckdb
 
 from ingestion.landing import Segment, read_tail, recover, sealed_segments
 from ingestion.settings import Settings
-from orchestration.assets.activation import Plan, read_plan
+from orchestration.assets.activation import delivery_segments
 from orchestration.assets.layers import is_own_fact, publish_key
 from orchestration.destinations.history import since_plan
-from orchestration.instance import bury_if_alone
+from orchestration.instance import UNFINISHED, bury_if_alone
 from orchestration.jobs import publish, refresh, refresh_config
 from orchestration.resources import Platform
+from orchestration.warehouse.schema import read_copy
 
 # A destination that is down is asked again after this time, not at every tick. Valid: 1 minute and up.
 PATIENCE = timedelta(minutes=10)
 # Started again by the daemon when its process died; a failed step is a person's to look at.
 AFTER_A_CRASH = {"dagster/max_retries": "2"}
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 
 @dg.sensor(
@@ -77,9 +73,9 @@ def new_changes(
     bury_if_alone(settings, context.instance)
     if _is_under_way(context.instance, "daily_refresh", "publish"):
         return dg.SkipReason("Publishing is under way.")
-    due = due_changes(
-        settings.landing, read_plan(settings.published), datetime.now(UTC)
-    )
+    with read_copy(settings.published) as connection:
+        waiting, seen = sendable_changes(connection), delivery_segments(connection)
+    due = due_changes(settings.landing, waiting, seen, datetime.now(UTC))
     if not due:
         return dg.SkipReason("Every change of the plan was attempted.")
     return dg.RunRequest(
@@ -110,27 +106,41 @@ def undecided_deliveries(settings: Settings, now: datetime) -> list[Segment]:
     return waiting
 
 
-def due_changes(landing: Path, plan: Plan, now: datetime) -> dict[str, list[str]]:
+def sendable_changes(
+    connection: duckdb.DuckDBPyConnection,
+) -> dict[str, dict[str, str]]:
+    """Sync → operation → recipient, of every change that no guard holds back."""
+    waiting: dict[str, dict[str, str]] = {}
+    for sync_name, op_id, key in connection.execute(
+        "select sync_name, op_id, recipient_key from activation.activation_changes where not is_blocked"
+    ).fetchall():
+        waiting.setdefault(sync_name, {})[op_id] = key
+    return waiting
+
+
+def due_changes(
+    landing: Path,
+    waiting: dict[str, dict[str, str]],
+    seen: frozenset[str],
+    now: datetime,
+) -> dict[str, list[str]]:
     """Sync → marks of what it should send now. A mark changes when the same change may be tried again."""
     due = {}
-    for sync_name, changes in plan.changes.items():
-        history = since_plan(landing, sync_name, plan.loaded_segments)
-        sendable = [
-            change.op_id
-            for change in changes
-            if not change.is_blocked and change.recipient_key not in history.moved
-        ]
-        last = _last_delivery(landing, sync_name, plan.loaded_segments)
+    for sync_name, changes in waiting.items():
+        moved = since_plan(landing, sync_name, seen).moved
+        sendable = [op_id for op_id, key in changes.items() if key not in moved]
+        last = _last_delivery(landing, sync_name, seen)
         if sendable and (last is None or now - _landed_at(last) >= PATIENCE):
             due[sync_name] = [sync_name, last or "", *sendable]
     return due
 
 
-def _last_delivery(landing: Path, sync_name: str, loaded: frozenset[str]) -> str | None:
+def _last_delivery(landing: Path, sync_name: str, seen: frozenset[str]) -> str | None:
     """Record id of the newest delivery of the sync since the plan."""
-    tail = read_tail(landing, "deliveries", set(loaded))
+    tail = read_tail(landing, "deliveries", set(seen))
     return max(
-        (r["record_id"] for r in tail if r["sync_name"] == sync_name), default=None
+        (row["record_id"] for row in tail if row["sync_name"] == sync_name),
+        default=None,
     )
 
 

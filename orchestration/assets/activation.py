@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 
 from ingestion.landing import LandingWriter
 from ingestion.settings import Settings
@@ -25,30 +26,34 @@ from orchestration.warehouse.schema import read_copy
 
 @dataclass(frozen=True)
 class Plan:
-    """What the published copy wants sent, per sync, and the delivery segments it was made with."""
+    """What the read copy wants sent for one sync, and the delivery segments it was made with."""
 
-    changes: dict[str, list[ActivationChange]]
+    changes: list[ActivationChange]
     loaded_segments: frozenset[str]
 
-    def of(self, sync_name: str) -> list[ActivationChange]:
-        return self.changes.get(sync_name, [])
 
-
-def read_plan(published: Path) -> Plan:
-    """The plan in the published copy."""
+def read_plan(published: Path, sync_name: str) -> Plan:
+    """The plan of one sync."""
     columns = list(ActivationChange.model_fields)
     with read_copy(published) as connection:
         rows = connection.execute(
-            f"select {', '.join(columns)} from activation.activation_changes order by op_id"
+            f"select {', '.join(columns)} from activation.activation_changes where sync_name = ? order by op_id",
+            [sync_name],
         ).fetchall()
-        segments = connection.execute(
-            "select segment from raw.loads where stream = 'deliveries'"
-        ).fetchall()
-    changes: dict[str, list[ActivationChange]] = {}
-    for row in rows:
-        change = ActivationChange.model_validate(dict(zip(columns, row, strict=True)))
-        changes.setdefault(change.sync_name, []).append(change)
-    return Plan(changes, frozenset(name for (name,) in segments))
+        segments = delivery_segments(connection)
+    changes = [
+        ActivationChange.model_validate(dict(zip(columns, row, strict=True)))
+        for row in rows
+    ]
+    return Plan(changes, segments)
+
+
+def delivery_segments(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The delivery segments that the plans of this copy have seen."""
+    found = connection.execute(
+        "select segment from raw.loads where stream = 'deliveries'"
+    )
+    return frozenset(name for (name,) in found.fetchall())
 
 
 def declared_syncs(settings: Settings) -> list[Sync]:
@@ -63,7 +68,7 @@ def publish_asset(sync: Sync) -> dg.AssetsDefinition:
         key=key,
         deps=[PUBLISHED],
         group_name="publish",
-        kinds={"http" if "webhook" in sync.destination else "file"},
+        kinds={sync.destination},
         tags={"purpose": sync.purpose, "destination": sync.destination},
         description=(
             f"{sync.description}\n\nAudience {sync.audience_name} → {sync.destination}, as {sync.recipient_type}, "
@@ -95,9 +100,8 @@ def publish_asset(sync: Sync) -> dg.AssetsDefinition:
 
 def send(sync: Sync, settings: Settings) -> DeliverySummary:
     """Deliver the published plan of one sync. A sync with nothing to send needs no destination."""
-    plan = read_plan(settings.published)
-    changes = plan.of(sync.sync_name)
-    if not changes:
+    plan = read_plan(settings.published, sync.sync_name)
+    if not plan.changes:
         return DeliverySummary(sync.sync_name, planned=0)
     name = sync.destination
     destination = load_destinations(
@@ -108,7 +112,7 @@ def send(sync: Sync, settings: Settings) -> DeliverySummary:
             return deliver(
                 sync,
                 destination,
-                changes,
+                plan.changes,
                 writer,
                 settings.landing,
                 plan.loaded_segments,

@@ -14,7 +14,7 @@ import yaml
 
 from ingestion.contracts import Delivery, IdentityChange
 from ingestion.settings import Settings
-from orchestration.assets.activation import Plan, declared_syncs, read_plan
+from orchestration.assets.activation import declared_syncs, read_plan
 from orchestration.assets.layers import PUBLISHED, publish_key
 from orchestration.definitions import batch
 from orchestration.destinations.base import ActivationChange
@@ -275,24 +275,29 @@ def test_deliveries_of_unknown_outcome_start_a_refresh_once_they_had_their_time(
 def test_a_plan_is_due_until_it_was_attempted_and_again_after_a_retry(
     home: Settings,
 ) -> None:
-    plan = Plan({"a_sync": [change("ada")]}, frozenset())
-    now = datetime.now(UTC)
-    assert set(due_changes(home.landing, plan, now)) == {"a_sync"}
-    first = due_changes(home.landing, plan, now)
+    first = due(home)
+    assert set(first) == {"a_sync"}
     land(home, delivery("attempt"), delivery("outcome", "retry"))
-    assert due_changes(home.landing, plan, datetime.now(UTC)) == {}
-    again = due_changes(home.landing, plan, datetime.now(UTC) + LATER)
+    assert due(home) == {}
+    again = due(home, LATER)
     assert set(again) == {"a_sync"}
     assert again != first
     land(
         home, delivery("attempt", attempt="t2"), delivery("outcome", "delivered", "t2")
     )
-    assert due_changes(home.landing, plan, datetime.now(UTC) + LATER) == {}
+    assert due(home, LATER) == {}
 
 
-def test_blocked_changes_start_nothing(home: Settings) -> None:
-    plan = Plan({"a_sync": [change("ada", is_blocked=True)]}, frozenset())
-    assert due_changes(home.landing, plan, datetime.now(UTC)) == {}
+def due(home: Settings, later: timedelta = timedelta()) -> dict[str, list[str]]:
+    waiting = {"a_sync": {"op_ada": "ada"}}
+    return due_changes(home.landing, waiting, frozenset(), datetime.now(UTC) + later)
+
+
+def test_blocked_changes_start_nothing(
+    home: Settings, instance: dg.DagsterInstance
+) -> None:
+    write_copy(home, [change("ada", is_blocked=True)])
+    assert tick(new_changes, home, instance) is None
 
 
 def test_changes_in_the_read_copy_start_publishing_of_their_syncs_only(
@@ -304,7 +309,7 @@ def test_changes_in_the_read_copy_start_publishing_of_their_syncs_only(
     assert request
     assert request.asset_selection == [publish_key("a_sync")]
     assert request.run_key == tick(new_changes, home, instance).run_key
-    assert len(read_plan(home.published).of("a_sync")) == 2
+    assert len(read_plan(home.published, "a_sync").changes) == 2
     land(home, *(delivery("attempt", key=key, attempt=key) for key in ("ada", "grace")))
     assert tick(new_changes, home, instance) is None
 

@@ -160,7 +160,7 @@ def test_each_fault_alone_is_healed_and_nobody_who_left_stays(
     receiver.script = lambda _: fault
     tool.run()
     receiver.script = lambda _: "ok"
-    desired = {name: {"orders": 2} for name in PEOPLE[3:8]}
+    desired = {name: {"orders": 1} for name in PEOPLE[3:8]}
     tool.warehouse.crowd(desired)
     assert tool.run().is_complete
     assert receiver.held == desired

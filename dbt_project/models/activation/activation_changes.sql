@@ -1,4 +1,5 @@
--- The plan: what the delivery loop takes to the destinations, row by row. Blocked rows wait for a person.
+-- The plan: what the delivery loop takes to the destinations, row by row. Blocked rows
+-- wait for a person.
 with
 
 changes as (select * from {{ ref('int_changes_planned') }}),

@@ -1,5 +1,6 @@
--- Does a plan look like an accident? One row per sync and guard, with the figures it was judged by.
--- Withdrawn consent is never an accident: such exits count for no guard and pass all of them.
+-- Does a plan look like an accident? One row per sync and guard, with the figures it
+-- was judged by. Withdrawn consent is never an accident: such exits count for no guard
+-- and pass all of them.
 with
 
 syncs as (select * from {{ ref('syncs') }}),
@@ -42,7 +43,8 @@ planned as (
     group by sync_name
 ),
 
--- The first run is over when one plan was worked through to its end; a killed one continues unguarded.
+-- The first run is over when one plan was worked through to its end; a killed one
+-- continues unguarded.
 finished as (
     select distinct sync_name
     from deliveries

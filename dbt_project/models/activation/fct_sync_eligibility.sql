@@ -16,10 +16,10 @@ refused as (
 judged as (
     select
         members.*,
-        coalesce(
-            members.reason,
-            case when refused.recipient_key is not null then 'rejected_by_destination' end
-        ) as obstacle
+        case
+            when members.reason is not null then members.reason
+            when refused.recipient_key is not null then 'rejected_by_destination'
+        end as obstacle
     from members
     left join refused
         on

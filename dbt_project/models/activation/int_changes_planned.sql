@@ -1,4 +1,5 @@
--- Desired minus delivered: every change a destination needs, before guards look at the plan as a whole.
+-- Desired minus delivered: every change a destination needs, before guards look at the
+-- plan as a whole.
 with
 
 syncs as (select * from {{ ref('syncs') }}),
@@ -11,9 +12,13 @@ consents as (select * from {{ ref('int_recipient_consents') }}),
 
 deliveries as (select * from {{ ref('stg_landing__deliveries') }}),
 
-desired as (select * from members where reason is null),
+desired as (
+    select * from members
+    where reason is null
+),
 
--- Unknown counts as absent for whoever should be there: they are asserted again, in the newest state.
+-- Unknown counts as absent for whoever should be there: they are asserted again, in the
+-- newest state.
 asserts as (
     select
         desired.sync_name,
@@ -31,7 +36,8 @@ asserts as (
         case
             when delivered.state = 'unknown' then 'outcome_unknown'
             when delivered.state is null or delivered.state = 'absent' then 'member'
-            when delivered.mapping_version <> desired.mapping_version then 'mapping_changed'
+            when delivered.mapping_version <> desired.mapping_version
+                then 'mapping_changed'
             else 'payload_changed'
         end as reason
     from desired
@@ -46,7 +52,8 @@ asserts as (
         or delivered.mapping_version <> desired.mapping_version
 ),
 
--- What a person is in the audience today, for the reason of an exit: still sent, under another key, or kept back.
+-- What a person is in the audience today, for the reason of an exit: still sent, under
+-- another key, or kept back.
 persons as (
     select
         sync_name,
@@ -127,15 +134,35 @@ changes as (
 ),
 
 -- The key comes last: it alone may hold the separator.
-identified as (
+described as (
     select
         changes.*,
-        {{ sha256_hex("sync_name || '|' || cast(generation as varchar) || '|' || action || '|' || payload_hash || '|' || cast(mapping_version as varchar) || '|' || recipient_key") }}
-            as op_id
+        sync_name || '|' || cast(generation as {{ dbt.type_string() }})
+        || '|' || action || '|' || payload_hash
+        || '|' || cast(mapping_version as {{ dbt.type_string() }})
+        || '|' || recipient_key as operation
     from changes
 ),
 
--- What was refused for good is not asked again until the state, the payload or the mapping changes.
+identified as (
+    select
+        sync_name,
+        recipient_key,
+        recipient_type,
+        profile_id,
+        payload,
+        payload_hash,
+        mapping_version,
+        handle,
+        generation,
+        action,
+        reason,
+        {{ sha256_hex('operation') }} as op_id
+    from described
+),
+
+-- What was refused for good is not asked again until the state, the payload or the
+-- mapping changes.
 rejected as (
     select distinct op_id
     from deliveries

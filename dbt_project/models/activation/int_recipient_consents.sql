@@ -1,7 +1,9 @@
--- May this recipient be addressed for the sync's purpose? Asked for everyone who would be sent and everyone who is there.
--- Two kinds of consent speak about a recipient: the one given for the very contact point, and the one given for the
--- person as a whole (under a user id or a cookie). Consent for another address of the same person does not count,
--- unless the sync addresses the person and not an address. One denial outweighs any grant.
+-- May this recipient be addressed for the sync's purpose? Asked for everyone who would
+-- be sent and everyone who is there. Two kinds of consent speak about a recipient: the
+-- one given for the very contact point, and the one given for the person as a whole
+-- (under a user id or a cookie). Consent for another address of the same person does
+-- not count, unless the sync addresses the person and not an address. One denial
+-- outweighs any grant.
 with
 
 syncs as (select * from {{ ref('syncs') }}),

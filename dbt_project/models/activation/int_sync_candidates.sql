@@ -1,4 +1,5 @@
--- Every member of every sync's audience, with the key the destination would know them by and what it would be told.
+-- Every member of every sync's audience, with the key the destination would know them
+-- by and what it would be told.
 with
 
 syncs as (select * from {{ ref('syncs') }}),
@@ -9,7 +10,8 @@ profiles as (select * from {{ ref('dim_profiles') }}),
 
 delivered as (select * from {{ ref('int_sync_delivered') }}),
 
--- A profile id is a moving name. Whoever is there under an older one stays there under it.
+-- A profile id is a moving name. Whoever is there under an older one stays there under
+-- it.
 known_as as (
     select
         sync_name,
@@ -31,6 +33,7 @@ named as (
         syncs.recipient_type,
         syncs.mapping_version,
         members.attributes,
+        cast(members.attributes as {{ dbt.type_string() }}) as attributes_text,
         case syncs.recipient_type
             when 'user_id' then profiles.user_id
             when 'email' then profiles.email
@@ -56,7 +59,7 @@ final as (
         recipient_type,
         nullif(trim(recipient_key), '') as recipient_key,
         attributes as payload,
-        {{ sha256_hex('cast(attributes as varchar)') }} as payload_hash,
+        {{ sha256_hex('attributes_text') }} as payload_hash,
         mapping_version
     from named
 )

@@ -1,5 +1,5 @@
--- What deliveries prove about each recipient of each sync, as a fold of attempts and their outcomes.
--- Silence is unknown; a rejection or a retry certainly changed nothing.
+-- What deliveries prove about each recipient of each sync, as a fold of attempts and
+-- their outcomes. Silence is unknown; a rejection or a retry certainly changed nothing.
 with
 
 deliveries as (select * from {{ ref('stg_landing__deliveries') }}),
@@ -28,7 +28,8 @@ results as (
         deliveries.record_id,
         case
             when outcomes.outcome in ('retry', 'rejected') then 'unchanged'
-            when outcomes.outcome <> 'delivered' or outcomes.outcome is null then 'unknown'
+            when outcomes.outcome is null then 'unknown'
+            when outcomes.outcome <> 'delivered' then 'unknown'
             when deliveries.action = 'exit' then 'absent'
             else 'acked'
         end as state

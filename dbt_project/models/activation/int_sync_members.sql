@@ -1,4 +1,5 @@
--- Every member of every sync's audience, with the one reason for which they are not sent; NULL for those who are.
+-- Every member of every sync's audience, with the one reason for which they are not
+-- sent; NULL for those who are.
 with
 
 candidates as (select * from {{ ref('int_sync_candidates') }}),
@@ -23,7 +24,8 @@ checked as (
             and candidates.profile_id = consents.profile_id
 ),
 
--- A destination knows one person per key. Of several who may be sent, the first by id stands for all.
+-- A destination knows one person per key. Of several who may be sent, the first by id
+-- stands for all.
 ranked as (
     select
         checked.*,

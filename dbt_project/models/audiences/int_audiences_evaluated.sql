@@ -1,5 +1,6 @@
 -- The register of audiences: a new audience is its own model and one more block here.
--- `attributes` is what destinations are told about a member; nothing that changes with the clock alone belongs in it.
+-- `attributes` is what destinations are told about a member; nothing that changes with
+-- the clock alone belongs in it.
 with
 
 repeat_buyers as (
@@ -9,7 +10,7 @@ repeat_buyers as (
         '' as instance_key,
         {{ json_object_of({
             'order_count': 'order_count',
-            'last_order_date': 'cast(last_order_date as varchar)',
+            'last_order_date': 'cast(last_order_date as ' ~ dbt.type_string() ~ ')',
         }) }} as attributes
     from {{ ref('audience_repeat_buyers') }}
 ),

@@ -1,5 +1,6 @@
--- What changed since the memberships that were landed: these rows are landed after the refresh, and are empty then.
--- Persons are compared, not ids: an open membership belongs to whoever its profile id leads to today.
+-- What changed since the memberships that were landed: these rows are landed after the
+-- refresh, and are empty then. Persons are compared, not ids: an open membership
+-- belongs to whoever its profile id leads to today.
 with
 
 evaluated as (select * from {{ ref('int_audiences_evaluated') }}),

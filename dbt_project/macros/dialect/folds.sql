@@ -52,7 +52,13 @@
 {%- endmacro %}
 
 {% macro duckdb__unique_items(list) -%}
-    list_filter({{ list }}, lambda item, place: list_position({{ list }}, item) = place)
+    list_transform(
+        list_filter(
+            range(1, len({{ list }}) + 1),
+            lambda place: list_position({{ list }}, ({{ list }})[place]) = place
+        ),
+        lambda place: ({{ list }})[place]
+    )
 {%- endmacro %}
 
 {% macro spark__unique_items(list) -%}

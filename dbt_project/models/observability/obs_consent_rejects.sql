@@ -4,7 +4,14 @@ statements as (select * from {{ ref('int_consent_statements') }}),
 
 contacts as (select * from {{ ref('int_consent_contacts') }}),
 
-reached as (select distinct record_id, purpose, channel, state from contacts),
+reached as (
+    select distinct
+        record_id,
+        purpose,
+        channel,
+        state
+    from contacts
+),
 
 -- What was said about consent and could not be understood; nothing is guessed.
 final as (

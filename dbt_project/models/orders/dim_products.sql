@@ -47,10 +47,12 @@ mentioned as (
         product_id,
         min(occurred_at) as first_seen_at,
         max(occurred_at) as last_seen_at,
-        max_by(name, (occurred_at, record_id, name)) filter (where name is not null)
-            as name,
-        max_by(category, (occurred_at, record_id, category))
-            filter (where category is not null) as category
+        max_by(name, (occurred_at, record_id, name)) filter (
+            where name is not null
+        ) as name,
+        max_by(category, (occurred_at, record_id, category)) filter (
+            where category is not null
+        ) as category
     from mentions
     group by product_id
 ),

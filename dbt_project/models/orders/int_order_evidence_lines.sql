@@ -48,8 +48,9 @@ with_fields as (
         ) as product_id,
         nullif(coalesce({{ nth('texts', 5) }}, {{ nth('texts', 6) }}), '') as name,
         nullif({{ nth('texts', 7) }}, '') as category,
-        try_cast(coalesce({{ nth('texts', 8) }}, {{ nth('texts', 9) }})
-            as decimal(18, 2)) as price,
+        try_cast(
+            coalesce({{ nth('texts', 8) }}, {{ nth('texts', 9) }}) as decimal(18, 2)
+        ) as price,
         coalesce(try_cast({{ nth('texts', 10) }} as decimal(18, 3)), 1) as quantity,
         nullif({{ nth('texts', 11) }}, '') as variant
     from items

@@ -16,7 +16,13 @@ told_once as (
         coalesce(refund_id, cast(record_id as {{ dbt.type_string() }})) as refund_key,
         max(refunded) as refunded
     from evidence
-    group by 1, 2, 3, 4, 5, 6
+    group by
+        order_id,
+        source_id,
+        is_server,
+        source_priority,
+        currency,
+        coalesce(refund_id, cast(record_id as {{ dbt.type_string() }}))
 ),
 
 by_source as (

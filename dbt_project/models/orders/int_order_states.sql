@@ -39,8 +39,10 @@ folded as (
         *,
         case
             when cancelled_place is not null then 'cancelled'
-            when coalesce(refunded_place, partial_place) is not null
-                and purchase_place is null then 'pending_refund'
+            when
+                coalesce(refunded_place, partial_place) is not null
+                and purchase_place is null
+                then 'pending_refund'
             when refunded_place is not null then 'refunded'
             when partial_place is not null then 'partially_refunded'
             when purchase_place is not null then 'completed'
@@ -58,10 +60,11 @@ with_place as (
         case state
             when 'cancelled' then cancelled_place
             when 'pending_refund'
-                then least(
-                    coalesce(refunded_place, partial_place),
-                    coalesce(partial_place, refunded_place)
-                )
+                then
+                    least(
+                        coalesce(refunded_place, partial_place),
+                        coalesce(partial_place, refunded_place)
+                    )
             when 'refunded' then greatest(refunded_place, purchase_place)
             when 'partially_refunded' then greatest(partial_place, purchase_place)
             when 'completed' then purchase_place

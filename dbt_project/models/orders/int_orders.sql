@@ -69,9 +69,9 @@ main_payments as (
 currencies as (
     select
         order_id,
-        min_by(currency, belief)
-            filter (where revenue is not null and currency is not null)
-            as stated_currency,
+        min_by(currency, belief) filter (
+            where revenue is not null and currency is not null
+        ) as stated_currency,
         min_by(currency, belief) filter (where currency is not null)
             as mentioned_currency
     from amounts
@@ -98,18 +98,24 @@ believed as (
         with_currency.order_id,
         min_by(amounts.record_id, amounts.belief) as believed_record_id,
         min_by(amounts.source_id, amounts.belief) as source_id,
-        min_by(amounts.gross, amounts.belief)
-            filter (where amounts.gross is not null) as gross,
-        min_by(amounts.discount, amounts.belief)
-            filter (where amounts.discount is not null) as discount,
-        min_by(amounts.revenue, amounts.belief)
-            filter (where amounts.revenue is not null) as revenue,
-        min_by(amounts.shipping, amounts.belief)
-            filter (where amounts.shipping is not null) as shipping,
-        min_by(amounts.tax, amounts.belief)
-            filter (where amounts.tax is not null) as tax,
-        min_by(amounts.total, amounts.belief)
-            filter (where amounts.total is not null) as total
+        min_by(amounts.gross, amounts.belief) filter (
+            where amounts.gross is not null
+        ) as gross,
+        min_by(amounts.discount, amounts.belief) filter (
+            where amounts.discount is not null
+        ) as discount,
+        min_by(amounts.revenue, amounts.belief) filter (
+            where amounts.revenue is not null
+        ) as revenue,
+        min_by(amounts.shipping, amounts.belief) filter (
+            where amounts.shipping is not null
+        ) as shipping,
+        min_by(amounts.tax, amounts.belief) filter (
+            where amounts.tax is not null
+        ) as tax,
+        min_by(amounts.total, amounts.belief) filter (
+            where amounts.total is not null
+        ) as total
     from with_currency
     inner join amounts
         on
@@ -161,8 +167,10 @@ final as (
         with_total.state_changed_at,
         owners.source_status,
         with_total.currency,
-        cast(coalesce(with_total.gross, with_total.revenue + with_total.discount)
-            as decimal(18, 2)) as gross,
+        cast(
+            coalesce(with_total.gross, with_total.revenue + with_total.discount)
+            as decimal(18, 2)
+        ) as gross,
         cast(with_total.discount as decimal(18, 2)) as discount,
         cast(with_total.revenue as decimal(18, 2)) as revenue,
         cast(with_total.shipping as decimal(18, 2)) as shipping,

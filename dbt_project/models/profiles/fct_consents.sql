@@ -35,7 +35,8 @@ said as (
         statements.evidence
 ),
 
--- Grants of an extract that were not seen to change there: nobody knows how old they are.
+-- Grants of an extract that were not seen to change there: nobody knows how old
+-- they are.
 undated_grants as (
     select * from said
     where
@@ -79,7 +80,7 @@ final as (
         said.source_id,
         said.record_id,
         said.evidence,
-        not (said.state = 'granted' and overruled.record_id is not null) as is_counted
+        said.state = 'denied' or overruled.record_id is null as is_counted
     from said
     left join overruled
         on

@@ -54,7 +54,8 @@ named as (
     where known.contact is not null
 ),
 
--- Else the ones of its record that the channel can reach, else its strongest identifier.
+-- Else the ones of its record that the channel can reach, else its strongest
+-- identifier.
 candidates as (
     select
         known.record_id,
@@ -69,7 +70,8 @@ candidates as (
                 and known.channel not in ('sms', 'phone', 'voice', 'whatsapp')
                 then 1
             when
-                record_identifiers.identifier_type = 'phone' and known.channel <> 'email'
+                record_identifiers.identifier_type = 'phone'
+                and known.channel <> 'email'
                 then 1
             else 2
         end as fit,

@@ -110,7 +110,10 @@ with_words as (
         statements.*,
         purpose_words.meaning as purpose,
         coalesce(
-            nullif(translate(lower(trim(statements.sent_channel)), '- ', '__'), ''), 'all'
+            nullif(
+                nullif(translate(lower(statements.sent_channel), '-_ ', ''), ''), 'any'
+            ),
+            'all'
         ) as channel,
         status_words.meaning as state,
         nullif(trim(statements.sent_contact), '') as contact

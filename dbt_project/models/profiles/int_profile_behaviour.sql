@@ -58,20 +58,29 @@ event_counts as (
         cast(sum(event_count) as bigint) as event_count,
         cast(
             sum(
-                case when last_event_at > {{ as_of() }} - interval 7 day
-                    then event_count else 0 end
+                case
+                    when last_event_at > {{ as_of() }} - interval 7 day
+                        then event_count
+                    else 0
+                end
             ) as bigint
         ) as event_count_7d,
         cast(
             sum(
-                case when last_event_at > {{ as_of() }} - interval 30 day
-                    then event_count else 0 end
+                case
+                    when last_event_at > {{ as_of() }} - interval 30 day
+                        then event_count
+                    else 0
+                end
             ) as bigint
         ) as event_count_30d,
         cast(
             sum(
-                case when last_event_at > {{ as_of() }} - interval 90 day
-                    then event_count else 0 end
+                case
+                    when last_event_at > {{ as_of() }} - interval 90 day
+                        then event_count
+                    else 0
+                end
             ) as bigint
         ) as event_count_90d
     from activity

@@ -31,8 +31,10 @@ final as (
         sessions.ended_at,
         cast(
             floor(
-                ({{ epoch_micros('sessions.ended_at') }}
-                    - {{ epoch_micros('sessions.started_at') }}) / 1000000
+                (
+                    {{ epoch_micros('sessions.ended_at') }}
+                    - {{ epoch_micros('sessions.started_at') }}
+                ) / 1000000
             ) as bigint
         ) as duration_seconds,
         cast(sessions.event_count as bigint) as event_count,

@@ -90,8 +90,10 @@ final as (
         stretch_number,
         cast(
             floor(
-                ({{ epoch_micros('occurred_at') }}
-                    - {{ epoch_micros('stretch_started_at') }})
+                (
+                    {{ epoch_micros('occurred_at') }}
+                    - {{ epoch_micros('stretch_started_at') }}
+                )
                 / ({{ var('session_cap_hours') }} * 3600000000)
             ) as bigint
         ) as cap_number,

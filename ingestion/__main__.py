@@ -12,6 +12,7 @@ from typing import get_args
 
 from ingestion.collector.keys import Key, KeyStore, Scope, UnknownKey
 from ingestion.collector.server import listen, serve
+from ingestion.contracts.triggers import load_triggers
 from ingestion.settings import settings
 
 
@@ -26,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def collector(given: argparse.Namespace) -> int:
+    load_triggers(settings().triggers_dir)  # a mistake there is told before we listen
     if given.fd is None:
         listener = listen(given.host, given.port)
         host, port = listener.getsockname()[:2]

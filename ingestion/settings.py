@@ -25,6 +25,10 @@ class Settings(BaseSettings):
         default=PROJECT_ROOT / "sources",
         description="Folder of source declarations, one YAML file each.",
     )
+    triggers_dir: Path = Field(
+        default=PROJECT_ROOT / "ingestion" / "contracts" / "triggers",
+        description="Folder of custom triggers, one YAML file per major version.",
+    )
     destinations_file: Path = Field(
         default=PROJECT_ROOT / "destinations.yml",
         description="The declared destinations.",

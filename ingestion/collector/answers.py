@@ -10,7 +10,12 @@ from starlette.responses import Response
 
 from ingestion.contracts.refusals import Refused
 
-STATUS_OF = {"timeout": 408, "too_large": 413}
+STATUS_OF = {
+    "not_for_browsers": 403,
+    "unknown_trigger": 404,
+    "timeout": 408,
+    "too_large": 413,
+}
 """Refusals that have a status of their own; the others are 400."""
 
 

@@ -12,6 +12,7 @@ from ingestion.collector.answers import Answered, answer, problem
 from ingestion.collector.door import Door
 from ingestion.collector.keys import KeyStore
 from ingestion.contracts.events import EventType
+from ingestion.contracts.triggers import catalogue, load_triggers
 from ingestion.landing import LandingWriter, recover
 from ingestion.settings import settings
 
@@ -52,6 +53,17 @@ async def spec_call(request: Request, door: TheDoor) -> Response:
     return await door.single(request, cast(EventType, call_type))
 
 
+async def trigger(request: Request, name: str, door: TheDoor) -> Response:
+    """A call of a custom trigger, held against the version it names; `GET /triggers` says what is valid."""
+    return await door.trigger(request, name)
+
+
+@router.get("/triggers")
+async def triggers(door: TheDoor) -> Response:
+    """Every version of every custom trigger, with the JSON Schema of its properties."""
+    return answer({"triggers": catalogue(door.triggers)})
+
+
 @router.get("/healthz")
 async def healthz() -> Response:
     """The process is up."""
@@ -75,6 +87,8 @@ def _receiving() -> Iterator[tuple[str, Callable[..., Any], Any]]:
         yield path, batch, {"batch": [{"type": "track", "event": "Signed Up"}]}
     for call_type in get_args(EventType):
         yield f"{SPEC_PREFIX}{call_type}", spec_call, {"userId": "u-1"}
+    score = {"version": "1.0", "userId": "u-1", "properties": {"score": 9}}
+    yield "/triggers/{name}", trigger, score
 
 
 async def _answered(request: Request, error: Exception) -> Response:
@@ -120,4 +134,6 @@ def from_environment() -> FastAPI:
     """The application over the landing zone and keys of this environment; first it seals what a crash left open."""
     where = settings()
     recover(where.landing)
-    return create_app(Door(LandingWriter(where.landing), KeyStore(where.keys)))
+    triggers = load_triggers(where.triggers_dir)
+    writer, keys = LandingWriter(where.landing), KeyStore(where.keys)
+    return create_app(Door(writer, keys, triggers=triggers))

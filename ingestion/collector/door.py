@@ -21,8 +21,9 @@ from ingestion.collector.limits import Limits, inflate, read_body
 from ingestion.collector.parsing import parse
 from ingestion.contracts import Landed
 from ingestion.contracts.events import EventType
-from ingestion.contracts.refusals import Refused
-from ingestion.contracts.shapes import Origin
+from ingestion.contracts.refusals import Fault, Refused
+from ingestion.contracts.shapes import DRIFT, Origin
+from ingestion.contracts.triggers import Triggers, Versions
 from ingestion.landing import LandingFull, LandingUnavailable, LandingWriter
 
 
@@ -43,6 +44,7 @@ class Door:
     writer: LandingWriter
     keys: KeyStore
     limits: Limits = field(default_factory=Limits)
+    triggers: Triggers = field(default_factory=dict)
 
     async def single(
         self, request: Request, call_type: EventType | None = None
@@ -58,6 +60,31 @@ class Door:
             raise refused(refusal) from None
         await self._land([event])
         return answer({"success": True, "event_id": event.event_id})
+
+    async def trigger(self, request: Request, name: str) -> Response:
+        """Take in a call of a custom trigger."""
+        origin, raw, body = await self._receive(request)
+        try:
+            if body.flaw:
+                raise body.flaw
+            origin = replace(origin, trigger=self._versions(name, origin))
+            event = take_single(body.value, body.size, origin, self.limits)
+        except Refused as refusal:
+            await self._land([reject(refusal, raw, origin)])
+            raise refused(refusal) from None
+        await self._land([event])
+        drift = [
+            flag.removeprefix(DRIFT) for flag in event.flags if flag.startswith(DRIFT)
+        ]
+        return answer(
+            {
+                "success": True,
+                "event_id": event.event_id,
+                "trigger": name,
+                "version": event.contract_version,
+                "unknown_properties": drift,
+            }
+        )
 
     async def batch(self, request: Request) -> Response:
         """Take in many events; a bad one is refused alone."""
@@ -94,6 +121,13 @@ class Door:
         key = key or self._body_key(request, value)
         origin = replace(_origin(request, key), call_type=call_type)
         return origin, raw, Body(value, len(inflated), flaw)
+
+    def _versions(self, name: str, origin: Origin) -> Versions:
+        versions = self.triggers.get(name)
+        if versions is None:
+            reason = f"no trigger is called {name[:64]!r}; GET /triggers lists them"
+            raise Refused("unknown_trigger", Fault("", reason))
+        return versions
 
     def _header_key(self, request: Request) -> Key | None:
         offered = offered_key(request.headers)

@@ -8,12 +8,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ingestion.connectors.declarations import KINDS, ExtractSource, Source
 from ingestion.connectors.register import CONNECTORS
+from ingestion.contracts.strict_yaml import read_yaml
 
 REMEDIES = {
     "source_id": "give it a name of small letters, digits and underscores, such as `crm_customers`",
@@ -41,37 +41,8 @@ REMEDIES = {
 }
 
 
-BOOLEAN = "tag:yaml.org,2002:bool"
-
-
 class SourceError(ValueError):
     """The declarations contradict the rules; the message lists every mistake and its remedy."""
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML that refuses a key given twice, and for which `no` and `on` are words: only true and false are truth values."""
-
-    def construct_mapping(
-        self, node: yaml.MappingNode, deep: bool = False
-    ) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"{key.value!r} is given twice", problem_mark=key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_StrictLoader.yaml_implicit_resolvers = {
-    first: [
-        (tag, form)
-        for tag, form in resolvers
-        if first not in "yYnNoO" or tag != BOOLEAN
-    ]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 
 def load_sources(folder: Path) -> list[Source]:
@@ -94,11 +65,9 @@ def load_source(path: Path) -> Source:
     """The source declared in one file. Raises SourceError."""
     place = f"{path.parent.name}/{path.name}"
     try:
-        declared = yaml.load(path.read_text("utf-8"), _StrictLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SourceError(
-            f"{place} is not valid YAML: {' '.join(str(error).split())}"
-        ) from error
+        declared = read_yaml(path)
+    except ValueError as error:
+        raise SourceError(str(error)) from error
     if not isinstance(declared, dict):
         raise SourceError(f"{place} has to hold one source: fields and their values")
     source = _validated(declared, place)

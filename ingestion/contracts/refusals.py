@@ -25,8 +25,13 @@ class Refused(Exception):  # noqa: N818 - says what happened
 
 PLAINLY = {
     "dict_type": "must be an object",
+    "model_type": "must be an object",
     "string_type": "must be text",
     "list_type": "must be a list",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "missing": "is required",
 }
 """Our words for pydantic's error types; the others speak for themselves."""
 
@@ -42,5 +47,6 @@ def from_pydantic(error: ValidationError, spelling: dict[str, str]) -> Refused:
     for each in error.errors(include_url=False, include_input=False):
         first, *rest = [str(part) for part in each["loc"]] or [""]
         path = ".".join([spelling.get(first, first), *rest])
-        faults.append(Fault(path, PLAINLY.get(each["type"], each["msg"])))
+        said = each["msg"].removeprefix("Value error, ")
+        faults.append(Fault(path, PLAINLY.get(each["type"], said)))
     return Refused("invalid_event", *faults)

@@ -13,8 +13,15 @@ from ingestion.contracts.base import Identifier, JsonObject
 from ingestion.contracts.events import Channel, EventType, Shape
 from ingestion.contracts.identifiers import read_value, typed_by_form
 from ingestion.contracts.refusals import Fault, Refused, invalid
+from ingestion.contracts.triggers import Versions
 
 EVENT_TYPES = frozenset(get_args(EventType))
+
+DRIFT = "drift:"
+"""Begins the flag that names a property its contract does not know."""
+
+DRIFT_NAMED = 10
+"""So many unknown properties of a call are named; who sends more has a different contract in mind."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,8 @@ class Origin:
     endpoint: str
     call_type: EventType | None = None
     """The type that the path named, as in `/v1/track`."""
+    trigger: Versions | None = None
+    """The trigger that the path named, as in `/triggers/cart_abandoned`."""
     is_single: bool = True
     idempotency_key: str | None = None
     user_agent: str | None = None
@@ -49,6 +58,11 @@ class Draft:
     traits: Any = None
     identifiers: list[Identifier] = field(default_factory=list)
     spelling: dict[str, str] = field(default_factory=dict)
+    contract: str = "event"
+    contract_version: str = "1.0"
+    recipient: tuple[str, ...] = ()
+    """Identifier types of which the call has to bring one."""
+    flags: tuple[str, ...] = ()
 
 
 def read_shape(call: JsonObject, origin: Origin) -> Draft:
@@ -110,10 +124,32 @@ def _flat(call: JsonObject, origin: Origin) -> Draft:
     )
 
 
+def _trigger(call: JsonObject, origin: Origin) -> Draft:
+    assert origin.trigger is not None
+    trigger = origin.trigger.of(call.get("version"))
+    if origin.channel == "client" and not trigger.declaration.browsers:
+        reason = "is not for the public keys of web pages; send it from a server"
+        raise Refused("not_for_browsers", Fault("", reason))
+    drift = trigger.drift(call.get("properties"))
+    return Draft(
+        shape="trigger",
+        type="track",
+        name=origin.trigger.name,
+        properties=call.get("properties"),
+        traits=call.get("traits"),
+        used=("version", "properties"),
+        contract=trigger.contract,
+        contract_version=trigger.declaration.version,
+        recipient=trigger.declaration.audience.identifiers,
+        flags=tuple(f"{DRIFT}{name[:64]}" for name in drift[:DRIFT_NAMED]),
+    )
+
+
 SHAPES: tuple[
     tuple[Callable[[JsonObject, Origin], bool], Callable[[JsonObject, Origin], Draft]],
     ...,
 ] = (
+    (lambda call, origin: origin.trigger is not None, _trigger),
     (lambda call, origin: "event_name" in call or "event_type" in call, _flat),
     (lambda call, origin: "type" in call or origin.call_type is not None, _segment),
     (lambda call, origin: "event" in call, _server),

@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
-from ingestion.contracts.base import JsonObject
+from ingestion.contracts.base import Identifier, JsonObject
 from ingestion.contracts.clock import Named, Times, read_times
 from ingestion.contracts.events import Channel, Event
 from ingestion.contracts.identifiers import (
@@ -21,7 +21,7 @@ from ingestion.contracts.identifiers import (
     read_value,
     without_repeats,
 )
-from ingestion.contracts.refusals import from_pydantic, invalid
+from ingestion.contracts.refusals import Fault, Refused, from_pydantic, invalid
 from ingestion.contracts.shapes import Draft, Origin, read_shape
 
 CHANNELS: dict[str, Channel] = {
@@ -80,10 +80,13 @@ def read_event(call: JsonObject, origin: Origin, record_id: UUID) -> Event:
         *draft.identifiers,
         *payload_identifiers(people_traits, context, flags),
     ]
+    _check_recipient(draft, identifiers)
     times = _times(call, origin)
     try:
         return Event(
             record_id=record_id,
+            contract=draft.contract,
+            contract_version=draft.contract_version,
             source_id=origin.source_id,
             received_at=origin.received_at,
             event_id=given_event_id(call, origin)
@@ -100,7 +103,7 @@ def read_event(call: JsonObject, origin: Origin, record_id: UUID) -> Event:
             channel=_channel(call, origin),
             consent=_consent(call, context),
             shape=draft.shape,
-            flags=list(dict.fromkeys([*flags, *times.flags])),
+            flags=list(dict.fromkeys([*flags, *draft.flags, *times.flags])),
         )
     except ValidationError as error:
         raise from_pydantic(error, draft.spelling) from None
@@ -162,6 +165,15 @@ def _context(
     return context or None
 
 
+def _check_recipient(draft: Draft, identifiers: list[Identifier]) -> None:
+    """What has a recipient must name one: nobody can act on it later otherwise."""
+    if draft.recipient and not {each["type"] for each in identifiers} & {
+        *draft.recipient
+    }:
+        reason = f"one of {', '.join(draft.recipient)} has to name the recipient"
+        raise Refused("invalid_trigger", Fault(draft.recipient[0], reason))
+
+
 def _times(call: JsonObject, origin: Origin) -> Times:
     sent = _first(call, SENT_AT)[1]
     return read_times(
@@ -177,7 +189,12 @@ def _derived_id(call: JsonObject, origin: Origin, record_id: UUID) -> str:
     real, and without a time nothing tells a repeat from a second event."""
     if not origin.is_single or _first(call, (*TIMESTAMP, *ORIGINAL))[1] is None:
         return str(record_id)
-    canonical = orjson.dumps(content(call), option=orjson.OPT_SORT_KEYS)
+    said = content(call)
+    if origin.trigger:
+        said["trigger"] = origin.trigger.name
+    elif origin.call_type:
+        said.setdefault("type", origin.call_type)
+    canonical = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(canonical).hexdigest()
 
 

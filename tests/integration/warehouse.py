@@ -48,7 +48,7 @@ class Warehouse:
         with (self.project / f"seeds/{name}.csv").open("a", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
 
-    def build(self, *selection: str, as_of: str = AS_OF) -> None:
+    def build(self, *selection: str) -> None:
         """`dbt build` without tests; what it printed is the message of a failure."""
         done = subprocess.run(
             [
@@ -58,7 +58,7 @@ class Warehouse:
                 *("--target-path", self.folder / "target"),
                 *("--log-path", self.folder / "logs"),
                 *("--exclude-resource-type", "test", "unit_test"),
-                *("--vars", f"{{as_of: {as_of}}}", "--select", *selection),
+                *("--vars", f"{{as_of: {AS_OF}}}", "--select", *selection),
             ],
             cwd=ROOT,
             env=os.environ | {"MILLRACE_WAREHOUSE": str(self.file)},

@@ -18,14 +18,30 @@ changes as (
     select * from pending
 ),
 
--- A profile's first row is that of the identifier that gave it its id; the others that
--- came with it are no change of a profile.
-of_profiles as (
-    select *
+promotions as (
+    select distinct
+        as_of,
+        profile_id
     from changes
+    where reason = 'promoted'
+),
+
+-- A profile's first row is that of the identifier that gave it its id; the others that
+-- came with it change no profile. One that another was promoted to was there before.
+of_profiles as (
+    select changes.*
+    from changes
+    left join promotions
+        on
+            changes.as_of = promotions.as_of
+            and changes.profile_id = promotions.profile_id
     where
-        reason <> 'first'
-        or profile_id = {{ profile_id('identifier_type', 'identifier_value') }}
+        changes.reason <> 'first'
+        or (
+            changes.profile_id
+            = {{ profile_id('changes.identifier_type', 'changes.identifier_value') }}
+            and promotions.profile_id is null
+        )
 ),
 
 final as (

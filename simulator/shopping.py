@@ -82,7 +82,7 @@ def _later(here: Visit, order: Order) -> Iterator[Call]:
     first, quantity = order.lines[0]
     order.refunded = {
         "refunded": order.total,
-        "partly_refunded": first.cents * quantity,
+        "partly_refunded": order.total * first.cents * quantity // order.gross,
     }.get(order.status, 0)
     properties: Json = {"order_id": order.order_id, "currency": "EUR"}
     if order.refunded:

@@ -1,17 +1,21 @@
-"""The front door's command line: run the collector, look after keys.
+"""The front door's command line: run the collector, look after keys, list and replay what was refused.
 
 python -m ingestion collector --port 8080
 python -m ingestion keys create --source web_shop --scope tracker
+python -m ingestion rejects replay --source web_shop --code invalid_trigger
 """
 
 import argparse
 import socket
 import sys
+from collections import Counter
 from contextlib import suppress
-from typing import get_args
+from typing import Any, get_args
 
+from ingestion.collector import rejects
 from ingestion.collector.keys import Key, KeyStore, Scope, UnknownKey
 from ingestion.collector.server import listen, serve
+from ingestion.contracts.clock import read_moment
 from ingestion.contracts.triggers import load_triggers
 from ingestion.settings import settings
 
@@ -63,6 +67,48 @@ def revoke_key(given: argparse.Namespace) -> int:
     return 0
 
 
+def list_rejects(given: argparse.Namespace) -> int:
+    root, counts = settings().landing, Counter[tuple[str, str, str]]()
+    done = rejects.replayed(root)
+    for row in rejects.find(root, _wanted(given)):
+        state = "replayed" if row["record_id"] in done else "open"
+        counts[row["source_id"], row["code"], state] += 1
+        if state == "open" or given.all:
+            print(_told(row, state))
+    for (source, code, state), count in sorted(counts.items()):
+        print(f"{count} {state}: {code} from {source}", file=sys.stderr)
+    return 0
+
+
+def replay_rejects(given: argparse.Namespace) -> int:
+    where = settings()
+    reader = rejects.Replay(load_triggers(where.triggers_dir))
+    wanted, home = _wanted(given), where.home.resolve()
+    result = rejects.replay_landed(
+        home, where.landing, wanted, reader, dry_run=given.dry_run
+    )
+    for record_id, reason in [*result.refused, *result.skipped]:
+        print(f"{record_id}  {reason}")
+    would = "would be " if given.dry_run else ""
+    print(
+        f"{len(result.accepted)} rejects {would}taken in as {result.events} events, "
+        f"{len(result.refused)} refused still, {len(result.skipped)} passed over"
+    )
+    return 0
+
+
+def _wanted(given: argparse.Namespace) -> rejects.Filter:
+    since = read_moment(given.since)[0] if given.since else None
+    return rejects.Filter(given.source, given.code, given.endpoint, since, given.id)
+
+
+def _told(row: rejects.Row, state: str) -> str:
+    place = row["endpoint"] or ""
+    place += "" if row["item"] is None else f"[{row['item']}]"
+    fields = (row["record_id"], row["received_at"], row["source_id"], state)
+    return "  ".join((*fields, row["code"], place, row["detail"]))
+
+
 def _keys() -> KeyStore:
     return KeyStore(settings().keys)
 
@@ -99,7 +145,28 @@ def _parser() -> argparse.ArgumentParser:
     revoke = actions.add_parser("revoke", help="stop accepting a key")
     revoke.add_argument("key_id", help="its id, or the beginning of it")
     revoke.set_defaults(run=revoke_key)
+    _add_rejects(commands)
     return parser
+
+
+def _add_rejects(commands: Any) -> None:
+    parser = commands.add_parser("rejects", help="list and replay what was refused")
+    actions = parser.add_subparsers(required=True, metavar="action")
+    listing = actions.add_parser("list", help="the rejects that wait, and why")
+    listing.add_argument("--all", action="store_true", help="replayed ones too")
+    listing.set_defaults(run=list_rejects)
+    replaying = actions.add_parser(
+        "replay",
+        help="take in what is acceptable by now, as of when it came; doubles nothing",
+    )
+    replaying.add_argument("--dry-run", action="store_true", help="land nothing")
+    replaying.set_defaults(run=replay_rejects)
+    for each in (listing, replaying):
+        each.add_argument("--source", help="its source")
+        each.add_argument("--code", help="its reason code, such as invalid_event")
+        each.add_argument("--endpoint", help="where it was sent, such as /v1/track")
+        each.add_argument("--since", help="received at or after, ISO 8601")
+        each.add_argument("--id", help="its record id, or the beginning of it")
 
 
 def _add_key_options(parser: argparse.ArgumentParser) -> None:

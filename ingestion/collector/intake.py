@@ -3,6 +3,7 @@
 import base64
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
 from ingestion.collector.limits import (
     Limits,
@@ -12,12 +13,15 @@ from ingestion.collector.limits import (
 )
 from ingestion.collector.parsing import encode, encode_anything
 from ingestion.contracts import Event, Landed, Reject
+from ingestion.contracts.base import JsonObject
 from ingestion.contracts.refusals import Fault, Refused
 from ingestion.contracts.shapes import Origin
 from ingestion.contracts.wire import content, read_event
 from ingestion.landing import new_record_id
 
 BATCH_FIELDS = ("batch", "events")
+ENVELOPE_BYTES = 4096
+"""Of each thing that is kept beside the bytes of a reject: a batch's context would be kept once per item."""
 
 
 @dataclass
@@ -28,13 +32,15 @@ class Intake:
     results: list[dict[str, Any]] = field(default_factory=list)
 
 
-def take_single(call: Any, size: int, origin: Origin, limits: Limits) -> Event:
+def take_single(
+    call: Any, size: int, origin: Origin, limits: Limits, record_id: UUID | None = None
+) -> Event:
     """The event of a request that carries one, `size` bytes long. Raises Refused."""
     check_event_size(size, limits)
     if not isinstance(call, dict):
         raise Refused("invalid_event", Fault("", "must be an object"))
     check_event(call, limits)
-    return read_event(call, origin, new_record_id())
+    return read_event(call, origin, record_id or new_record_id())
 
 
 def take_batch(body: Any, origin: Origin, limits: Limits, check_sizes: bool) -> Intake:
@@ -44,16 +50,16 @@ def take_batch(body: Any, origin: Origin, limits: Limits, check_sizes: bool) -> 
     with other content is landed, because the warehouse reports such conflicts.
     `check_sizes` also finds what JSON can't hold. Raises Refused when the whole is no batch.
     """
-    calls, origin = _opened(body, origin)
+    calls, origin = opened(body, origin, limits)
     check_events(len(calls), limits)
     intake, seen = Intake(), dict[str, Any]()
     for index, call in enumerate(calls):
         try:
             size = len(encode(call)) if check_sizes else 0
-            event = take_single(call, size, _item(origin, index), limits)
+            event = take_single(call, size, of_item(origin, index), limits)
         except Refused as refusal:
-            raw = encode_anything(call)
-            intake.records.append(reject(refusal, raw, origin, index))
+            raw, where = encode_anything(call), of_item(origin, index)
+            intake.records.append(reject(refusal, raw, where, index))
             intake.results.append(_rejected(index, refusal))
             continue
         first = seen.setdefault(event.event_id, call)
@@ -85,18 +91,49 @@ def reject(
             "item": item,
             "encoding": encoding,
             "raw": text,
+            "envelope": _envelope(origin),
         }
     )
 
 
-def _opened(body: Any, origin: Origin) -> tuple[list[Any], Origin]:
-    """The calls of a batch, and what the batch says for all of them."""
+def _envelope(origin: Origin) -> JsonObject:
+    """What of the origin a replay can't read from the reject itself."""
+    known = {
+        "channel": origin.channel,
+        "call_type": origin.call_type,
+        "idempotency_key": origin.idempotency_key,
+        "user_agent": origin.user_agent,
+        "headers": dict(origin.headers),
+        "sent_at": origin.sent_at,
+        "context": origin.context,
+    }
+    return {name: value for name, value in known.items() if value and _is_small(value)}
+
+
+def _is_small(value: Any) -> bool:
+    """Whether it can be kept with every refused item of a batch."""
+    try:
+        return len(encode(value)) <= ENVELOPE_BYTES
+    except Refused:
+        return False
+
+
+def _check_context(context: JsonObject, limits: Limits) -> None:
+    """It ends up in every event of the batch, so it has to be fit for each. Raises Refused."""
+    check_event(context, limits)
+    check_event_size(len(encode(context)), limits)
+
+
+def opened(body: Any, origin: Origin, limits: Limits) -> tuple[list[Any], Origin]:
+    """The calls of a batch, and what the batch says for all of them. Raises Refused if it is none."""
     if isinstance(body, list):
         return body, replace(origin, is_single=False)
     fields = body if isinstance(body, dict) else {}
     for name in BATCH_FIELDS:
         if isinstance(fields.get(name), list):
             context = fields.get("context")
+            if isinstance(context, dict):
+                _check_context(context, limits)
             shared = replace(
                 origin,
                 is_single=False,
@@ -108,7 +145,7 @@ def _opened(body: Any, origin: Origin) -> tuple[list[Any], Origin]:
     raise Refused("invalid_batch", Fault("", reason))
 
 
-def _item(origin: Origin, index: int) -> Origin:
+def of_item(origin: Origin, index: int) -> Origin:
     """One key for a batch stands for its events in order."""
     if origin.idempotency_key is None:
         return origin

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from ingestion.contracts.base import Landed, OwnFact, UtcTime
+from ingestion.contracts.base import JsonObject, Landed, OwnFact, UtcTime
 
 
 class Reject(Landed):
@@ -25,6 +25,8 @@ class Reject(Landed):
     item: int | None = None
     encoding: Literal["utf-8", "base64"] = "utf-8"
     raw: str
+    envelope: JsonObject | None = None
+    """What the bytes do not say and a replay needs, such as the channel, and what the batch said for all its items."""
 
 
 class IdentityChange(OwnFact):

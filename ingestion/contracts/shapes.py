@@ -4,7 +4,7 @@ the shape is recognised.
 What all shapes share (identifiers, times, event id, leftovers) is done in `ingestion.contracts.wire`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast, get_args
@@ -40,6 +40,8 @@ class Origin:
     idempotency_key: str | None = None
     user_agent: str | None = None
     """Of the browser that sent it; None when a server speaks for somebody."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Those of a webhook that its mapping reads."""
     sent_at: Any = None
     context: JsonObject = field(default_factory=dict)
     """Of the batch, shared by its calls."""

@@ -4,6 +4,7 @@ It listens to Dagster's events and decides nothing. The closing summary is summa
 """
 
 import json
+import re
 import sys
 import time
 from collections import Counter
@@ -151,7 +152,9 @@ class Progress:
         error = data.error
         while error and error.cause:
             error = error.cause
-        sentence = sentence or (error.message.strip() if error else "it gave no reason")
+        sentence = sentence or (
+            _sentence(error.message) if error else "no reason given"
+        )
         self.failures.append(f"{_shown(event.step_key)}: {sentence}")
         layer, _, name = _shown(event.step_key).partition("/")
         if layer == "publish" and data.user_failure_data:
@@ -171,6 +174,13 @@ class Progress:
 
     def _clear(self) -> str:
         return "\r\033[K" if self._is_live else ""
+
+
+def _sentence(message: str) -> str:
+    """An error's message without the name of its class."""
+    return re.sub(
+        r"^[\w.]+(Error|Exception|Refused|Damaged|Busy|Invalid|Failure): ", "", message
+    ).strip()
 
 
 def _counts(said: dict[str, Any]) -> dict[str, Any]:

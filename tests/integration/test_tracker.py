@@ -473,6 +473,7 @@ def test_a_page_that_is_left_sends_a_beacon_and_the_next_one_makes_sure(
         addEventListener("pagehide", () => keystoneData.track("Left Late"));
         location.href = "about:blank";
     }""")
+    tab.wait_for_url("about:blank")
     until(lambda: len(entry.sent) == 3)
     beacons = entry.sent[1:]
     assert {(each.mode, each.status) for each in beacons} == {("no-cors", 200)}

@@ -15,8 +15,10 @@ from typing import Any, get_args
 from ingestion.collector import rejects
 from ingestion.collector.keys import Key, KeyStore, Scope, UnknownKey
 from ingestion.collector.server import listen, serve
+from ingestion.connectors import load_sources
 from ingestion.contracts.clock import read_moment
 from ingestion.contracts.triggers import load_triggers
+from ingestion.front_door import check_declarations, webhook_sources
 from ingestion.settings import settings
 
 
@@ -31,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def collector(given: argparse.Namespace) -> int:
-    load_triggers(settings().triggers_dir)  # a mistake there is told before we listen
+    check_declarations()
     if given.fd is None:
         listener = listen(given.host, given.port)
         host, port = listener.getsockname()[:2]
@@ -82,7 +84,8 @@ def list_rejects(given: argparse.Namespace) -> int:
 
 def replay_rejects(given: argparse.Namespace) -> int:
     where = settings()
-    reader = rejects.Replay(load_triggers(where.triggers_dir))
+    webhooks = webhook_sources(load_sources(where.sources_dir))
+    reader = rejects.Replay(load_triggers(where.triggers_dir), webhooks)
     wanted, home = _wanted(given), where.home.resolve()
     result = rejects.replay_landed(
         home, where.landing, wanted, reader, dry_run=given.dry_run

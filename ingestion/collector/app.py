@@ -10,11 +10,8 @@ from starlette.exceptions import HTTPException
 from ingestion.collector import browsers
 from ingestion.collector.answers import Answered, answer, problem
 from ingestion.collector.door import Door
-from ingestion.collector.keys import KeyStore
 from ingestion.contracts.events import EventType
-from ingestion.contracts.triggers import catalogue, load_triggers
-from ingestion.landing import LandingWriter, recover
-from ingestion.settings import settings
+from ingestion.contracts.triggers import catalogue
 
 SINGLE_PATHS = ("/ingest", "/api/ingest")
 SPEC_PREFIX = "/v1/"
@@ -58,6 +55,11 @@ async def trigger(request: Request, name: str, door: TheDoor) -> Response:
     return await door.trigger(request, name)
 
 
+async def webhook(request: Request, source: str, door: TheDoor) -> Response:
+    """What another system tells us, signed the way its source declares; each message has a result of its own."""
+    return await door.webhook(request, source)
+
+
 @router.get("/triggers")
 async def triggers(door: TheDoor) -> Response:
     """Every version of every custom trigger, with the JSON Schema of its properties."""
@@ -89,6 +91,7 @@ def _receiving() -> Iterator[tuple[str, Callable[..., Any], Any]]:
         yield f"{SPEC_PREFIX}{call_type}", spec_call, {"userId": "u-1"}
     score = {"version": "1.0", "userId": "u-1", "properties": {"score": 9}}
     yield "/triggers/{name}", trigger, score
+    yield "/webhooks/{source}", webhook, {"type": "email.opened", "data": {}}
 
 
 async def _answered(request: Request, error: Exception) -> Response:
@@ -128,12 +131,3 @@ def create_app(door: Door) -> FastAPI:
     app.add_exception_handler(Answered, _answered)
     app.add_exception_handler(HTTPException, _http_error)
     return app
-
-
-def from_environment() -> FastAPI:
-    """The application over the landing zone and keys of this environment; first it seals what a crash left open."""
-    where = settings()
-    recover(where.landing)
-    triggers = load_triggers(where.triggers_dir)
-    writer, keys = LandingWriter(where.landing), KeyStore(where.keys)
-    return create_app(Door(writer, keys, triggers=triggers))

@@ -19,6 +19,12 @@ from ingestion.collector.intake import reject, take_batch, take_single
 from ingestion.collector.keys import Key, KeyStore
 from ingestion.collector.limits import Limits, inflate, read_body
 from ingestion.collector.parsing import parse
+from ingestion.collector.signatures import is_ping, is_signed
+from ingestion.collector.webhooks import (
+    WebhookSource,
+    take_messages,
+    webhook_origin,
+)
 from ingestion.contracts import Landed
 from ingestion.contracts.events import EventType
 from ingestion.contracts.refusals import Fault, Refused
@@ -45,6 +51,7 @@ class Door:
     keys: KeyStore
     limits: Limits = field(default_factory=Limits)
     triggers: Triggers = field(default_factory=dict)
+    webhooks: Mapping[str, WebhookSource] = field(default_factory=dict)
 
     async def single(
         self, request: Request, call_type: EventType | None = None
@@ -85,6 +92,51 @@ class Door:
                 "unknown_properties": drift,
             }
         )
+
+    async def webhook(self, request: Request, name: str) -> Response:
+        """Take in what another system tells us; its signature is its key."""
+        source = self._webhook_source(name)
+        try:
+            raw, refusal = await read_body(request.stream(), self.limits)
+        except ClientDisconnect:
+            raise problem(400, "disconnected", "the body never came") from None
+        if refusal:
+            raise refused(refusal)
+        if is_ping(source.webhook, raw):
+            return answer({"success": True, "results": []})
+        self._check_signature(request, source, raw)
+        origin = webhook_origin(
+            Origin(name, datetime.now(UTC), "webhook", request.url.path),
+            source.webhook,
+            request.headers,
+        )
+        try:
+            value, flaw = parse(inflate(raw, self.limits))
+            if flaw:
+                raise flaw
+            intake = take_messages(value, raw, source, origin, self.limits)
+        except Refused as refusal:
+            await self._land([reject(refusal, raw, origin)])
+            raise refused(refusal) from None
+        await self._land(intake.records)
+        return answer({"success": True, "results": intake.results})
+
+    def _webhook_source(self, name: str) -> WebhookSource:
+        source = self.webhooks.get(name)
+        if source is None:
+            raise problem(404, "unknown_webhook", "no source of this name has webhooks")
+        return source
+
+    def _check_signature(
+        self, request: Request, source: WebhookSource, raw: bytes
+    ) -> None:
+        if source.secret is None:
+            seconds = str(self.limits.retry_unavailable_seconds)
+            message = "the secret of this webhook is not set; see the collector's log"
+            raise problem(503, "unavailable", message, Retry_After=seconds)
+        if not is_signed(source.webhook, source.secret, request.headers, raw):
+            message = "the signature is missing, wrong, or too old"
+            raise problem(401, "bad_signature", message)
 
     async def batch(self, request: Request) -> Response:
         """Take in many events; a bad one is refused alone."""

@@ -60,7 +60,7 @@ def take_batch(body: Any, origin: Origin, limits: Limits, check_sizes: bool) -> 
         except Refused as refusal:
             raw, where = encode_anything(call), of_item(origin, index)
             intake.records.append(reject(refusal, raw, where, index))
-            intake.results.append(_rejected(index, refusal))
+            intake.results.append(rejected(index, refusal))
             continue
         first = seen.setdefault(event.event_id, call)
         is_repeat = first is not call and content(first) == content(call)
@@ -152,7 +152,8 @@ def of_item(origin: Origin, index: int) -> Origin:
     return replace(origin, idempotency_key=f"{origin.idempotency_key}:{index}")
 
 
-def _rejected(index: int, refusal: Refused) -> dict[str, Any]:
+def rejected(index: int, refusal: Refused) -> dict[str, Any]:
+    """The result of an item that was refused."""
     return {
         "index": index,
         "status": "rejected",

@@ -10,6 +10,9 @@ from ingestion.contracts.refusals import Fault, Refused
 
 BOM = b"\xef\xbb\xbf"
 
+KEPT_LEVELS = 100
+"""What is nested deeper than our limits is refused anyhow, and no encoder goes as deep as a parser."""
+
 
 class NotANumber:
     """NaN, Infinity, or a number no double can hold, where it stood. It can't be written back, so it is found."""
@@ -51,7 +54,19 @@ def encode_anything(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
-        return json.dumps(value, default=lambda bad: bad.text).encode()
+        shallow = _cut(value, KEPT_LEVELS)
+        return json.dumps(shallow, default=lambda bad: bad.text).encode()
+
+
+def _cut(value: Any, levels: int) -> Any:
+    """The value with everything below so many levels cut off."""
+    if isinstance(value, dict | list) and levels == 0:
+        return "(cut off here: nested too deep)"
+    if isinstance(value, dict):
+        return {name: _cut(each, levels - 1) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_cut(each, levels - 1) for each in value]
+    return value
 
 
 def _number(text: str) -> float | NotANumber:

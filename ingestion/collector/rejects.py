@@ -10,7 +10,7 @@ sender, or ids made of the reject's, whenever and however often it is done.
 
 import base64
 import fcntl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -22,6 +22,7 @@ from ingestion.collector.app import BATCH_PATHS
 from ingestion.collector.intake import of_item, opened, take_single
 from ingestion.collector.limits import Limits, inflate
 from ingestion.collector.parsing import encode, parse
+from ingestion.collector.webhooks import WebhookSource, message_events, numbered
 from ingestion.contracts import Event
 from ingestion.contracts.clock import read_moment
 from ingestion.contracts.refusals import Fault, Refused
@@ -31,10 +32,12 @@ from ingestion.landing import LandingWriter, read_tail
 
 REPLAY = "replay:"
 TRIGGER_PREFIX = "/triggers/"
+WEBHOOK_PREFIX = "/webhooks/"
 GROUP = 500
 """Events landed together."""
 
 DONE = "replayed before"
+IGNORED = "its topic is ignored by now"
 EXTRACT = "a row of an extract; the next pull reads it again"
 
 Row = dict[str, Any]
@@ -79,12 +82,20 @@ class Replayed:
 class Replay:
     """Replays against the contracts of now."""
 
-    def __init__(self, triggers: Triggers, limits: Limits | None = None) -> None:
-        self._triggers, self._limits = triggers, limits or Limits()
+    def __init__(
+        self,
+        triggers: Triggers,
+        webhooks: Mapping[str, WebhookSource] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._triggers, self._webhooks = triggers, webhooks or {}
+        self._limits = limits or Limits()
 
     def events(self, row: Row) -> list[Event]:
         """What a reject becomes today. Raises Refused with the reason if it still is one."""
         origin = self._origin(row)
+        if row["endpoint"].startswith(WEBHOOK_PREFIX):
+            return self._flagged(row, self._webhook_events(row, origin))
         calls, origin = self._calls(row, origin)
         found = []
         for index, call in enumerate(calls):
@@ -92,21 +103,44 @@ class Replay:
             stand_in = uuid5(record_id, str(index)) if len(calls) > 1 else record_id
             where = of_item(origin, index) if _is_whole_batch(row) else origin
             event = take_single(call, len(encode(call)), where, self._limits, stand_in)
-            flags = [*event.flags, f"{REPLAY}{record_id}"]
-            # The stand-in may serve as the event's id; the record is a new one, and numbered when it lands.
-            found.append(event.model_copy(update={"record_id": None, "flags": flags}))
-        return found
+            found.append(event)
+        return self._flagged(row, found)
+
+    def _flagged(self, row: Row, events: list[Event]) -> list[Event]:
+        """The stand-in may serve as an event's id, but the records are new ones, numbered when they land."""
+        flag = f"{REPLAY}{row['record_id']}"
+        return [
+            event.model_copy(update={"record_id": None, "flags": [*event.flags, flag]})
+            for event in events
+        ]
+
+    def _webhook_events(self, row: Row, origin: Origin) -> list[Event]:
+        name = row["endpoint"].removeprefix(WEBHOOK_PREFIX)
+        if name not in self._webhooks:
+            raise Refused("unknown_webhook", Fault("", f"{name} declares no webhook"))
+        webhook = self._webhooks[name].webhook
+        value, item = self._value(row), row["item"]
+        messages = numbered(value, webhook) if item is None else [(item, value)]
+        return [
+            event
+            for item, message in messages
+            for event in message_events(message, webhook, origin, self._limits, item)
+        ]
 
     def _calls(self, row: Row, origin: Origin) -> tuple[list[Any], Origin]:
+        value = self._value(row)
+        if _is_whole_batch(row):
+            return opened(value, origin, self._limits)
+        return [value], origin
+
+    def _value(self, row: Row) -> Any:
         raw = row["raw"].encode()
         if row["encoding"] == "base64":
             raw = base64.b64decode(row["raw"])
         value, flaw = parse(inflate(raw, self._limits))
         if flaw:
             raise flaw
-        if _is_whole_batch(row):
-            return opened(value, origin, self._limits)
-        return [value], origin
+        return value
 
     def _origin(self, row: Row) -> Origin:
         known = row.get("envelope") or {}
@@ -119,6 +153,7 @@ class Replay:
             is_single=row["item"] is None,
             idempotency_key=known.get("idempotency_key"),
             user_agent=known.get("user_agent"),
+            headers=known.get("headers", {}),
             sent_at=known.get("sent_at"),
             context=known.get("context", {}),
         )
@@ -161,17 +196,18 @@ def replay(
         if not (row["endpoint"] or "").startswith("/"):
             result.skipped.append((record_id, EXTRACT))
             continue
-        if landed and not _is_whole_batch(row):
+        if landed and row["item"] is not None:
             result.skipped.append((record_id, DONE))
             continue
         try:
-            # Of a batch, a kill may have landed a part.
-            events = [each for each in read(row) if each.event_id not in landed]
+            # Of a whole batch, a kill may have landed a part.
+            found = read(row)
+            events = [each for each in found if each.event_id not in landed]
         except Refused as refusal:
             result.refused.append((record_id, f"{refusal.code}: {refusal}"))
             continue
         if not events:
-            result.skipped.append((record_id, DONE))
+            result.skipped.append((record_id, DONE if found else IGNORED))
             continue
         result.accepted.append(record_id)
         result.events += len(events)

@@ -28,7 +28,7 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(listener: socket.socket, workers: int = 1) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is under way and seal."""
     config = uvicorn.Config(
-        "ingestion.collector.app:from_environment",
+        "ingestion.front_door:application",
         factory=True,
         workers=workers,
         access_log=False,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ingestion.connectors.rows import Connector
+from ingestion.contracts.webhooks import Webhook
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Purpose = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$")]
@@ -48,9 +49,10 @@ class Source(Declared):
 
 
 class EventSource(Source):
-    """Sends events to the collector under its own key."""
+    """Sends events to the collector, under its own key or as signed webhooks."""
 
     kind: Literal["events"]
+    webhook: Webhook | None = None
 
 
 class ExtractSource(Source):

@@ -38,6 +38,7 @@ REMEDIES = {
     "record_type": "choose order, payment or subscription",
     "metric_date": "name the column that holds the day",
     "platform": "name the ad platform, such as google_ads",
+    "webhook": "see sources/examples for webhooks that are complete",
 }
 
 

@@ -33,8 +33,9 @@ class Collector:
         keys.import_text("BROWSER", "tracker", ("tracker",), ("https://shop.example",))
         limits = options.pop("limits", Limits())
         triggers = options.pop("triggers", {})
+        webhooks = options.pop("webhooks", {})
         self.writer = LandingWriter(self.root, **options)
-        app = create_app(Door(self.writer, keys, limits, triggers))
+        app = create_app(Door(self.writer, keys, limits, triggers, webhooks))
         self.http = AsyncClient(transport=ASGITransport(app), base_url="http://door")
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
@@ -336,6 +337,18 @@ def test_one_events_broken_value_does_not_cost_its_batch(
     assert statuses == ["rejected", "accepted", "rejected"]
     assert [row["name"] for row in collector.landed()] == ["good"]
     assert {each["code"] for each in collector.landed("rejects")} == {"invalid_json"}
+
+
+def test_an_event_nested_deeper_than_any_encoder_goes_is_refused_alone(
+    collector: Collector,
+) -> None:
+    deep = b'{"event": "deep", "a": ' + b"[" * 1_000 + b"]" * 1_000 + b"}"
+    answer = collector.post("/v1/batch", b"[" + deep + b', {"event": "good"}]')
+    statuses = [each["status"] for each in answer.json()["results"]]
+    assert statuses == ["rejected", "accepted"]
+    (kept,) = collector.landed("rejects")
+    assert kept["code"] == "too_deep"
+    assert "cut off here" in kept["raw"]
 
 
 # Limits

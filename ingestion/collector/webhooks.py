@@ -1,0 +1,280 @@
+"""Messages of another system, once their signature is known to be good, become calls in the Segment shape.
+
+What a call then means is judged like any other's. Declaring webhooks is `ingestion.contracts.webhooks`, signatures are
+signatures.py.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import orjson
+
+from ingestion.collector.intake import Intake, reject, rejected, take_single
+from ingestion.collector.limits import Limits, check_events
+from ingestion.collector.parsing import encode, encode_anything
+from ingestion.contracts import Event
+from ingestion.contracts.base import JsonObject
+from ingestion.contracts.identifiers import TOP_LEVEL, read_value
+from ingestion.contracts.refusals import Fault, Refused
+from ingestion.contracts.shapes import Origin
+from ingestion.contracts.webhooks import ANY, MappedEvent, Taken, Webhook
+
+NO_CENTS = frozenset(
+    [
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "JPY",
+        "KMF",
+        "KRW",
+        "MGA",
+        "PYG",
+        "RWF",
+        "UGX",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+    ]
+)
+THREE_PLACES = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
+"""Currencies whose smallest unit is not a hundredth, as payment services count them."""
+
+Headers = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class WebhookSource:
+    """A source that sends webhooks, with its secret if the environment has it."""
+
+    source_id: str
+    webhook: Webhook
+    secret: str | None
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message, and what its request said about it."""
+
+    body: Any
+    payload: Any
+    headers: Headers
+
+    def at(self, path: str) -> Any:
+        """The value at a path, None where there is nothing."""
+        if path.startswith("header:"):
+            return self.headers.get(path.removeprefix("header:").lower())
+        if path.startswith("message:"):
+            return _at(self.body, path.removeprefix("message:"))
+        return _at(self.payload, path)
+
+
+def take_messages(
+    body: Any, raw: bytes, source: WebhookSource, origin: Origin, limits: Limits
+) -> Intake:
+    """The events of a request, and a reject for each message that can't be one. Raises Refused for too many."""
+    messages = numbered(body, source.webhook)
+    check_events(len(messages), limits)
+    intake = Intake()
+    for index, (item, message) in enumerate(messages):
+        try:
+            events = message_events(message, source.webhook, origin, limits, item)
+        except Refused as refusal:
+            kept = raw if item is None else encode_anything(message)
+            intake.records.append(reject(refusal, kept, origin, item))
+            intake.results.append(rejected(index, refusal))
+            continue
+        intake.records += events
+        status = "accepted" if events else "ignored"
+        ids = [event.event_id for event in events]
+        intake.results.append({"index": index, "status": status, "event_ids": ids})
+    return intake
+
+
+def numbered(body: Any, webhook: Webhook) -> list[tuple[int | None, Any]]:
+    """The messages of a request with their places in it, None for the place of the only one."""
+    if isinstance(body, list):
+        return list(enumerate(body))
+    if webhook.messages is None:
+        return [(None, body)]
+    found = _at(body, webhook.messages)
+    if not isinstance(found, list):
+        reason = "must be a list of messages"
+        raise Refused("invalid_webhook", Fault(webhook.messages, reason))
+    return list(enumerate(found))
+
+
+def message_events(
+    body: Any, webhook: Webhook, origin: Origin, limits: Limits, item: int | None
+) -> list[Event]:
+    """What one message becomes; nothing if its topic is ignored. Raises Refused."""
+    if not isinstance(body, dict):
+        raise Refused("invalid_webhook", Fault("", "a message must be an object"))
+    canonical = _canonical(body)
+    places = webhook.places
+    message = Message(body, body, origin.headers)
+    topic = ANY if places.topic is None else _text(message.at(places.topic))
+    if topic in webhook.ignore:
+        return []
+    mapped = webhook.events.get(topic) or webhook.events.get(ANY)
+    if mapped is None:
+        reason = f"topic {topic[:80]!r} is not mapped; add it to `events` or `ignore` of {origin.source_id}"
+        raise Refused("unmapped_topic", Fault(places.topic or "", reason))
+    payload = body if places.payload is None else message.at(places.payload)
+    message = replace(message, payload=payload)
+    events = []
+    for place, each in enumerate(mapped):
+        call = _call(message, each, topic)
+        call["messageId"] = _message_id(message, canonical, webhook, item, place)
+        when = message.at(each.occurred_at) if each.occurred_at else None
+        if when is None and places.occurred_at:
+            when = _at(body, places.occurred_at)
+        call["timestamp"] = when
+        events.append(take_single(call, len(encode(call)), origin, limits))
+    return events
+
+
+def webhook_origin(origin: Origin, webhook: Webhook, headers: Headers) -> Origin:
+    """The origin with the headers that the mapping reads."""
+    read = {name: headers[name] for name in webhook.headers if name in headers}
+    return replace(origin, channel="webhook", headers=read)
+
+
+def _canonical(body: JsonObject) -> bytes:
+    try:
+        return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise Refused("invalid_webhook", Fault("", str(error))) from None
+
+
+def _message_id(
+    message: Message, canonical: bytes, webhook: Webhook, item: int | None, place: int
+) -> str:
+    """The sender's id of the message, or its hash, so that what is sent again is the same event again."""
+    path = webhook.places.message_id or ""
+    is_shared = path.startswith("header:")
+    given = _text(message.at(path) if is_shared else _at(message.body, path))
+    if not given:
+        given, is_shared = hashlib.sha256(canonical).hexdigest(), True
+    parts = [given]
+    if is_shared and item is not None:
+        parts.append(str(item))
+    if place:
+        parts.append(f"event-{place + 1}")
+    return ":".join(parts)
+
+
+def _call(message: Message, mapped: MappedEvent, topic: str) -> JsonObject:
+    call: JsonObject = {"type": mapped.type, "context": {"webhook": {"topic": topic}}}
+    call["event" if mapped.type == "track" else "name"] = mapped.name
+    others = []
+    for kind, path in mapped.identifiers.items():
+        value = message.at(path)
+        if kind in TOP_LEVEL:
+            call[TOP_LEVEL[kind][0]] = value
+        elif value is not None:
+            others.append({"type": kind, "id": value})
+    if others:
+        call["context"]["externalIds"] = others
+    if mapped.properties == "all":
+        call["properties"] = message.payload
+    else:
+        call["properties"] = _taken(message, mapped.properties)
+    if mapped.traits:
+        call["traits"] = _taken(message, mapped.traits)
+    if mapped.consent:
+        call["consent"] = _consent(message, mapped)
+    return call
+
+
+def _taken(message: Message, wanted: Mapping[str, Taken]) -> JsonObject:
+    """The wanted values under their names; dots make objects, and what isn't there is left out."""
+    found: JsonObject = {}
+    for name, taken in wanted.items():
+        value = _value(message, taken)
+        if value is not None:
+            _put(found, name, value)
+    return found
+
+
+def _value(message: Message, taken: Taken) -> Any:
+    if taken.path is None:
+        return taken.constant
+    value = message.at(taken.path)
+    if value is None:
+        return None
+    if taken.each:
+        members = value if isinstance(value, list) else [value]
+        return [
+            _taken(replace(message, payload=member), taken.each) for member in members
+        ]
+    if taken.unit == "major":
+        return value
+    currency = _text(message.at(taken.currency)) if taken.currency else ""
+    return _major(value, currency, taken.path)
+
+
+def _major(value: Any, currency: str, path: str) -> str:
+    """An amount in major units as exact text."""
+    places = 2
+    if currency.upper() in NO_CENTS:
+        places = 0
+    elif currency.upper() in THREE_PLACES:
+        places = 3
+    try:
+        amount = Decimal(str(value)).scaleb(-places)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    is_sane = amount.is_finite() and (not amount or -12 < amount.adjusted() < 15)
+    if isinstance(value, bool) or not is_sane:
+        raise Refused("invalid_webhook", Fault(path, "must be an amount of money"))
+    return format(amount, "f")
+
+
+def _consent(message: Message, mapped: MappedEvent) -> JsonObject:
+    said: JsonObject = {}
+    for purpose, given in mapped.consent.items():
+        answer = given if isinstance(given, str) else _value(message, given)
+        if answer is not None:
+            _put(said, purpose, answer)
+    return said
+
+
+def _put(found: JsonObject, name: str, value: Any) -> None:
+    *parents, leaf = name.split(".")
+    for parent in parents:
+        found = found.setdefault(parent, {})
+    found[leaf] = value
+
+
+def _at(value: Any, path: str) -> Any:
+    if isinstance(value, dict) and path in value:
+        return value[path]
+    for part in path.split("."):
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value
+
+
+def _text(value: Any) -> str:
+    try:
+        return read_value(value) or ""
+    except ValueError:
+        return ""
+
+
+def missing_secrets(sources: Mapping[str, WebhookSource]) -> Iterator[str]:
+    """A sentence for each source whose secret is missing."""
+    for source in sources.values():
+        if source.secret is None:
+            name = source.webhook.variable
+            yield f"webhooks of {source.source_id} are not taken in: {name} is not set"

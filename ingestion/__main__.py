@@ -6,14 +6,18 @@ python -m ingestion rejects replay --source web_shop --code invalid_trigger
 """
 
 import argparse
+import os
 import socket
 import sys
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 from ingestion.collector import rejects
 from ingestion.collector.keys import Key, KeyStore, Scope, UnknownKey
+from ingestion.collector.metrics import FOLDER
 from ingestion.collector.server import listen, serve
 from ingestion.connectors import load_sources
 from ingestion.contracts.clock import read_moment
@@ -40,20 +44,33 @@ def collector(given: argparse.Namespace) -> int:
         print(f"collecting at http://{host}:{port}, documented at /docs", flush=True)
     else:
         listener = socket.socket(fileno=given.fd)
-    with listener, suppress(KeyboardInterrupt):
+    with listener, suppress(KeyboardInterrupt), _shared_metrics(given.workers):
         serve(listener, given.workers)
     return 0
 
 
+@contextmanager
+def _shared_metrics(workers: int) -> Iterator[None]:
+    """A folder where worker processes add up what they count."""
+    if workers == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="millrace-metrics-") as folder:
+        os.environ[FOLDER] = folder
+        yield
+
+
 def create_key(given: argparse.Namespace) -> int:
-    text, key = _keys().create(given.source, given.scope, given.origin)
+    text, key = _keys().create(given.source, given.scope, given.origin, given.rate)
     print(text)
     print(f"id {key.key_id}; the key is shown this once", file=sys.stderr)
     return 0
 
 
 def import_key(given: argparse.Namespace) -> int:
-    key = _keys().import_text(given.key, given.source, given.scope, given.origin)
+    key = _keys().import_text(
+        given.key, given.source, given.scope, given.origin, given.rate
+    )
     print(f"imported as {key.key_id}")
     return 0
 
@@ -119,7 +136,8 @@ def _keys() -> KeyStore:
 def _described(key: Key) -> str:
     state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "active"
     scopes = ",".join(key.scopes)
-    return f"{key.key_id}  {key.source_id}  {scopes}  made {key.created_at:%Y-%m-%d}  {state}"
+    rate = f"  {key.events_per_second:g}/s" if key.events_per_second else ""
+    return f"{key.key_id}  {key.source_id}  {scopes}{rate}  made {key.created_at:%Y-%m-%d}  {state}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -183,6 +201,11 @@ def _add_key_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--origin", action="append", default=[], help="web origin it may be used from"
+    )
+    parser.add_argument(
+        "--rate",
+        type=float,
+        help="events a second it may send, to each worker; ten seconds' worth at once",
     )
 
 

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from ingestion.collector import browsers
 from ingestion.collector.answers import Answered, answer, problem
 from ingestion.collector.door import Door
+from ingestion.collector.metrics import CONTENT_TYPE, Measured
 from ingestion.contracts.events import EventType
 from ingestion.contracts.triggers import catalogue
 
@@ -64,6 +65,19 @@ async def webhook(request: Request, source: str, door: TheDoor) -> Response:
 async def triggers(door: TheDoor) -> Response:
     """Every version of every custom trigger, with the JSON Schema of its properties."""
     return answer({"triggers": catalogue(door.triggers)})
+
+
+@router.get("/sources")
+async def sources(request: Request, door: TheDoor) -> Response:
+    """Every declared source, its owner, and how it sends. Needs a key that is not a web page's."""
+    return door.catalogue_of_sources(request)
+
+
+@router.get("/metrics")
+async def metrics(door: TheDoor) -> Response:
+    """Counters and timings in the text format of Prometheus."""
+    text = door.metrics.text(is_healthy=door.writer.error is None)
+    return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
 
 @router.get("/healthz")
@@ -128,6 +142,7 @@ def create_app(door: Door) -> FastAPI:
         app.add_api_route(path, endpoint, methods=["POST"], openapi_extra=documented)
     app.include_router(router)
     browsers.welcome(app)
+    app.add_middleware(Measured, metrics=door.metrics)
     app.add_exception_handler(Answered, _answered)
     app.add_exception_handler(HTTPException, _http_error)
     return app

@@ -15,10 +15,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ingestion.collector.answers import answer, problem, refused
-from ingestion.collector.intake import reject, take_batch, take_single
+from ingestion.collector.intake import count, reject, take_batch, take_single
 from ingestion.collector.keys import Key, KeyStore
 from ingestion.collector.limits import Limits, inflate, read_body
+from ingestion.collector.metrics import Metrics
 from ingestion.collector.parsing import parse
+from ingestion.collector.rates import Rates
 from ingestion.collector.signatures import is_ping, is_signed
 from ingestion.collector.webhooks import (
     WebhookSource,
@@ -26,6 +28,7 @@ from ingestion.collector.webhooks import (
     webhook_origin,
 )
 from ingestion.contracts import Landed
+from ingestion.contracts.base import JsonObject
 from ingestion.contracts.events import EventType
 from ingestion.contracts.refusals import Fault, Refused
 from ingestion.contracts.shapes import DRIFT, Origin
@@ -52,6 +55,9 @@ class Door:
     limits: Limits = field(default_factory=Limits)
     triggers: Triggers = field(default_factory=dict)
     webhooks: Mapping[str, WebhookSource] = field(default_factory=dict)
+    sources: Sequence[JsonObject] = ()
+    rates: Rates = field(default_factory=Rates)
+    metrics: Metrics = field(default_factory=Metrics)
 
     async def single(
         self, request: Request, call_type: EventType | None = None
@@ -119,6 +125,7 @@ class Door:
             await self._land([reject(refusal, raw, origin)])
             raise refused(refusal) from None
         await self._land(intake.records)
+        self.metrics.passed_over(name, intake.results)
         return answer({"success": True, "results": intake.results})
 
     def _webhook_source(self, name: str) -> WebhookSource:
@@ -148,9 +155,20 @@ class Door:
             await self._land([reject(body.flaw or refusal, raw, origin)])
             raise refused(body.flaw or refusal) from None
         await self._land(intake.records)
+        self.metrics.passed_over(origin.source_id, intake.results)
         return answer(
             {"success": True, "status": "enqueued", "results": intake.results}
         )
+
+    def catalogue_of_sources(self, request: Request) -> Response:
+        """Who sends what, for those who may do more than send."""
+        key = self._header_key(request)
+        if key is None:
+            message = "send a key as X-API-Key, Basic user name or bearer token"
+            raise problem(401, "unauthorized", message, WWW_Authenticate="Bearer")
+        if set(key.scopes) == {"tracker"}:
+            raise problem(403, "forbidden", "the keys of web pages can only send")
+        return answer({"sources": list(self.sources)})
 
     async def _receive(
         self, request: Request, call_type: EventType | None = None
@@ -171,6 +189,7 @@ class Door:
                 await self._land([reject(refusal, raw, _origin(request, key))])
             raise refused(refusal) from None
         key = key or self._body_key(request, value)
+        self.rates.spend(key, count(value))
         origin = replace(_origin(request, key), call_type=call_type)
         return origin, raw, Body(value, len(inflated), flaw)
 
@@ -197,12 +216,18 @@ class Door:
             raise problem(401, "unauthorized", message, WWW_Authenticate="Bearer")
         if not key.allows_origin(request.headers.get("origin")):
             raise problem(403, "forbidden", "this key is not for use from this origin")
+        seconds = self.rates.wait(key)
+        if seconds:
+            self.metrics.rate_limited(key.source_id)
+            message = f"more than {key.events_per_second:g} events a second"
+            raise problem(429, "rate_limited", message, Retry_After=str(seconds))
         return key
 
     async def _land(self, records: Sequence[Landed]) -> None:
         """Return when the records are safe, or answer when to try again."""
         try:
             await asyncio.wrap_future(self.writer.submit(records))
+            self.metrics.landed(records)
         except LandingFull as error:
             seconds = str(self.limits.retry_busy_seconds)
             raise problem(429, "busy", str(error), Retry_After=seconds) from error

@@ -124,6 +124,13 @@ def _check_context(context: JsonObject, limits: Limits) -> None:
     check_event_size(len(encode(context)), limits)
 
 
+def count(body: Any) -> int:
+    """How many events a body seems to hold, whatever comes of them."""
+    if isinstance(body, dict):
+        body = next((body[name] for name in BATCH_FIELDS if name in body), body)
+    return len(body) if isinstance(body, list) else 1
+
+
 def opened(body: Any, origin: Origin, limits: Limits) -> tuple[list[Any], Origin]:
     """The calls of a batch, and what the batch says for all of them. Raises Refused if it is none."""
     if isinstance(body, list):

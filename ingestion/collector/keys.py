@@ -45,6 +45,7 @@ class Key(BaseModel):
     scopes: tuple[Scope, ...] = Field(min_length=1)
     origins: tuple[str, ...] = ()
     """Web origins a tracker key may be used from; none means any."""
+    events_per_second: float | None = Field(default=None, gt=0)
     created_at: datetime
     revoked_at: datetime | None = None
 
@@ -83,11 +84,17 @@ class KeyStore:
         return self._read().keys
 
     def create(
-        self, source_id: str, scopes: tuple[Scope, ...], origins: tuple[str, ...] = ()
+        self,
+        source_id: str,
+        scopes: tuple[Scope, ...],
+        origins: tuple[str, ...] = (),
+        events_per_second: float | None = None,
     ) -> tuple[str, Key]:
         """A new random key: its text, which is not kept, and what is."""
         text = f"mr_{scopes[0]}_{secrets.token_urlsafe(24)}"
-        return text, self.import_text(text, source_id, scopes, origins)
+        return text, self.import_text(
+            text, source_id, scopes, origins, events_per_second
+        )
 
     def import_text(
         self,
@@ -95,6 +102,7 @@ class KeyStore:
         source_id: str,
         scopes: tuple[Scope, ...],
         origins: tuple[str, ...] = (),
+        events_per_second: float | None = None,
     ) -> Key:
         """Admit a key whose text somebody already has. Raises ValueError if it is in use."""
         key = Key(
@@ -103,6 +111,7 @@ class KeyStore:
             source_id=source_id,
             scopes=scopes,
             origins=origins,
+            events_per_second=events_per_second,
             created_at=datetime.now(UTC),
         )
 

@@ -34,8 +34,11 @@ class Collector:
         limits = options.pop("limits", Limits())
         triggers = options.pop("triggers", {})
         webhooks = options.pop("webhooks", {})
+        more = {
+            name: options.pop(name) for name in ("sources", "rates") if name in options
+        }
         self.writer = LandingWriter(self.root, **options)
-        app = create_app(Door(self.writer, keys, limits, triggers, webhooks))
+        app = create_app(Door(self.writer, keys, limits, triggers, webhooks, **more))
         self.http = AsyncClient(transport=ASGITransport(app), base_url="http://door")
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)

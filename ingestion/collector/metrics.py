@@ -1,0 +1,136 @@
+"""What the collector counts about itself, in Prometheus' words. Names and labels are an interface: dashboards use them.
+
+With several worker processes each writes its numbers into the folder PROMETHEUS_MULTIPROC_DIR, which the command line
+sets, and any of them answers for all.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import prometheus_client as prometheus
+from prometheus_client.multiprocess import MultiProcessCollector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ingestion.contracts import Event, Landed, Reject
+from ingestion.contracts.shapes import DRIFT
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+
+
+class Metrics:
+    """The counters of one collector."""
+
+    def __init__(self) -> None:
+        self._registry = prometheus.CollectorRegistry()
+        self._requests = self._counter(
+            "millrace_requests", "Requests answered", "path", "status"
+        )
+        self._seconds = prometheus.Histogram(
+            "millrace_request_seconds",
+            "From the request's headers to the answer, the sync to disk included",
+            ["path"],
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._events = self._counter(
+            "millrace_events",
+            "Events by what became of them: accepted, duplicate, rejected, ignored",
+            "source",
+            "outcome",
+        )
+        self._rejects = self._counter(
+            "millrace_rejects", "Rejected events by reason", "source", "code"
+        )
+        self._drift = self._counter(
+            "millrace_trigger_drift",
+            "Calls of a trigger with properties that nobody declared",
+            "source",
+            "trigger",
+            "version",
+        )
+        self._limited = self._counter(
+            "millrace_rate_limited", "Requests over the rate of their key", "source"
+        )
+        self._healthy = prometheus.Gauge(
+            "millrace_landing_healthy",
+            "1 unless the disk refused a moment ago",
+            registry=self._registry,
+            multiprocess_mode="livemin",
+        )
+
+    def _counter(self, name: str, help_text: str, *labels: str) -> prometheus.Counter:
+        return prometheus.Counter(name, help_text, labels, registry=self._registry)
+
+    def answered(self, path: str, status: int, seconds: float) -> None:
+        self._requests.labels(path, status).inc()
+        self._seconds.labels(path).observe(seconds)
+
+    def landed(self, records: Sequence[Landed]) -> None:
+        """Count what is safe on the disk."""
+        accepted, rejected = Counter[str](), Counter[tuple[str, str]]()
+        for record in records:
+            if isinstance(record, Reject):
+                rejected[record.source_id, record.code] += 1
+            elif isinstance(record, Event):
+                accepted[record.source_id] += 1
+                self._note_drift(record)
+        for source, count in accepted.items():
+            self._events.labels(source, "accepted").inc(count)
+        for (source, code), count in rejected.items():
+            self._events.labels(source, "rejected").inc(count)
+            self._rejects.labels(source, code).inc(count)
+
+    def passed_over(self, source: str, results: Sequence[dict[str, Any]]) -> None:
+        """Count what was answered without being landed."""
+        outcomes = Counter(each["status"] for each in results)
+        for outcome in ("duplicate", "ignored"):
+            if outcomes[outcome]:
+                self._events.labels(source, outcome).inc(outcomes[outcome])
+
+    def rate_limited(self, source: str) -> None:
+        self._limited.labels(source).inc()
+
+    def text(self, is_healthy: bool) -> bytes:
+        """Everything counted, for Prometheus to read."""
+        self._healthy.set(is_healthy)
+        if not os.environ.get(FOLDER):
+            return prometheus.generate_latest(self._registry)
+        together = prometheus.CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return prometheus.generate_latest(together)
+
+    def _note_drift(self, event: Event) -> None:
+        if event.shape == "trigger" and any(f.startswith(DRIFT) for f in event.flags):
+            name, version = event.name or "", event.contract_version
+            self._drift.labels(event.source_id, name, version).inc()
+
+
+class Measured:
+    """ASGI middleware that counts and times each answer under the path as it is declared."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app, self.metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def noting_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting_status)
+        finally:
+            # Unknown paths are strangers' inventions, and would make as many series.
+            path = getattr(scope.get("route"), "path", "unknown")
+            self.metrics.answered(path, status, time.perf_counter() - started)

@@ -26,10 +26,10 @@ ui: install      ## the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/python -m orchestration.ui
 
 test: install    ## every test but the long proofs
-	@$(BIN)/pytest -m "not prove"
+	@$(BIN)/pytest -n auto -m "not prove"
 
 prove: install   ## the long proofs: every crash point, many seeds
-	@$(BIN)/pytest -m prove
+	@$(BIN)/pytest -n auto -m prove
 
 check: install   ## ruff, mypy, sqlfluff
 	@$(BIN)/ruff check .

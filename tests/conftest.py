@@ -37,10 +37,8 @@ def _unit_tests_are_fast(request: pytest.FixtureRequest) -> Iterator[None]:
         )
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    report = (yield).get_result()
-    if item.get_closest_marker("acceptance") is None:
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if "acceptance" not in report.keywords:
         return
     if report.skipped:
         _acceptance["skipped"] += 1

@@ -19,7 +19,7 @@ from tests import acceptance_data
 from tests.conftest import ROOT
 from tests.end_to_end.platform import Platform
 
-SAMPLED = ("loader.inserted", "facts.landed", "delivery.sent")
+SAMPLED = ("facts.landed", "delivery.sent")
 FILE_SYNC = "repeat_buyers_file"
 
 

@@ -38,14 +38,14 @@ def test_activation_change_mirrors_the_enforced_contract():
     assert mirrored(ActivationChange) == columns
 
 
-def test_columns_that_may_be_null_are_those_without_a_not_null_test():
+def test_columns_that_may_be_null_are_those_without_a_not_null_constraint():
     (declared,) = yaml.safe_load(
         (PROJECT / "models/activation/activation_changes.yml").read_text()
     )["models"]
     nullable = {
         column["name"]
         for column in declared["columns"]
-        if "not_null" not in column.get("data_tests", [])
+        if {"type": "not_null"} not in column.get("constraints", [])
     }
     optional = {
         name

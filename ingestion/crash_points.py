@@ -19,10 +19,10 @@ CRASH_POINTS = (
     "facts.landed",  # own facts landed
     "publish.copied",  # read copy written, not yet renamed
     "publish.replaced",  # read copy renamed
+    "file_drop.written",  # file written, manifest not yet
     "delivery.attempted",  # attempt landed, nothing sent
     "delivery.sent",  # sent, outcome not landed
     "delivery.settled",  # outcome landed
-    "file_drop.written",  # file written, manifest not yet
 )
 
 _hits: dict[str, int] = {}

@@ -4,6 +4,7 @@
         unique_key=['source_id', 'event_id'],
         incremental_strategy='delete+insert',
         on_schema_change='fail',
+        post_hook="{{ remember({'stg_landing__events': '_load_id'}) }}",
     )
 }}
 
@@ -12,7 +13,7 @@ with
 landed as (
     select * from {{ ref('stg_landing__events') }}
     {% if is_incremental() %}
-    where _load_id > (select coalesce(max(_load_id), 0) from {{ this }})
+    where _load_id > {{ seen('int_distinct_events', 'stg_landing__events') }}
     {% endif %}
 ),
 
@@ -27,7 +28,8 @@ first_records as (
 ),
 
 {% if is_incremental() %}
--- Events that an earlier run holds under a smaller record stay as they are.
+-- Events that an earlier run holds under a smaller record stay as they are, unless
+-- everything is read again.
 known as (
     select first_records.record_id
     from first_records
@@ -35,7 +37,9 @@ known as (
         on
             first_records.source_id = held.source_id
             and first_records.event_id = held.event_id
-    where held.record_id <= first_records.record_id
+    where
+        held.record_id <= first_records.record_id
+        and {{ seen('int_distinct_events', 'stg_landing__events') }} > 0
 ),
 
 new_records as (

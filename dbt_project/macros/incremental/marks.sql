@@ -1,0 +1,134 @@
+{#
+  How far each incremental model has read each of its inputs.
+
+  An input is a stored model with a column that only grows: `_load_id`, or `_touch_id` of int_profile_touches. After
+  a model was built, in the same transaction, its post-hook `remember` writes the largest value the input holds. At
+  the next run `seen` says what was written, so a model processes exactly what came since, and a run that was killed
+  anywhere is made good by the next one.
+
+  The rules a table was built by are remembered beside it: the files of the model and of everything it is made from,
+  the macros, the vars and the declared sources. When any of them was edited, `seen` says 0: all keys are touched, and
+  the table is computed anew. So an incremental table never mixes two versions of a rule. A seed whose edits are
+  found row by row, and touch the profiles they concern, says `edits_are_touches: true` in its meta and is no rule here.
+#}
+
+{# The largest value of the input's column that the model has incorporated; 0 when it has to begin anew. #}
+{% macro seen(model_name, input_name, column='_load_id') -%}
+    {%- if not execute or flags.FULL_REFRESH -%}
+        {{ return(0) }}
+    {%- endif -%}
+    {%- set built = stored_relation(model_name) -%}
+    {%- set marks = stored_marks() -%}
+    {%- if built is none or marks is none -%}
+        {{ return(0) }}
+    {%- endif -%}
+    {%- set rows = run_query(
+        "select mark from " ~ marks ~ " where model_name = '" ~ model_name ~ "' and input_name = '" ~ input_name
+        ~ "' and column_name = '" ~ column ~ "' and rules_id = '" ~ rules_id(model_name) ~ "'"
+    ) -%}
+    {{ return((rows.columns[0].values() | first | int) if rows.rows | length > 0 else 0) }}
+{%- endmacro %}
+
+{# A model's post-hook: what it has now incorporated. `inputs` maps the input's name to its growing column. #}
+{% macro remember(inputs) -%}
+    {%- if execute -%}
+        {%- set marks = marks_relation() -%}
+        {%- set rules = rules_id(model.name) -%}
+        {%- do run_query(
+            'create table if not exists ' ~ marks
+            ~ ' (model_name varchar(200), input_name varchar(200), column_name varchar(200), mark bigint, rules_id varchar(64))'
+        ) -%}
+        {%- do run_query("delete from " ~ marks ~ " where model_name = '" ~ model.name ~ "'") -%}
+        {%- for input_name, column in inputs.items() -%}
+            {%- do run_query(
+                "insert into " ~ marks ~ " select '" ~ model.name ~ "', '" ~ input_name ~ "', '" ~ column
+                ~ "', coalesce(max(" ~ column ~ "), 0), '" ~ rules ~ "' from " ~ relation_of(input_name)
+            ) -%}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{# A hash of everything that decides what a model makes of its inputs. #}
+{% macro rules_id(model_name) -%}
+    {%- set found = namespace(ids=[node_named(model_name).unique_id], next=0) -%}
+    {%- for _ in range(graph.nodes | length) -%}
+        {%- if found.next < found.ids | length -%}
+            {%- for parent in graph.nodes[found.ids[found.next]].depends_on.nodes or [] -%}
+                {%- if parent in graph.nodes and parent not in found.ids and not graph.nodes[parent].config.meta.edits_are_touches -%}
+                    {%- do found.ids.append(parent) -%}
+                {%- endif -%}
+            {%- endfor -%}
+            {%- set found.next = found.next + 1 -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set parts = [] -%}
+    {%- for id in found.ids | sort -%}
+        {%- do parts.append(id ~ graph.nodes[id].checksum.checksum) -%}
+    {%- endfor -%}
+    {%- for name in rule_vars() -%}
+        {%- do parts.append(name ~ '=' ~ var(name)) -%}
+    {%- endfor -%}
+    {{ return(local_md5((parts + [macro_texts(), declared_sources()]) | join('|'))) }}
+{%- endmacro %}
+
+{# Every var of dbt_project.yml but as_of, which no incremental model may read. A test compares. #}
+{% macro rule_vars() -%}
+    {{ return([
+        'session_gap_minutes',
+        'session_cap_hours',
+        'session_split_on_campaign',
+        'hub_degree',
+        'hub_limit',
+        'abandoned_after_hours',
+    ]) }}
+{%- endmacro %}
+
+{% macro macro_texts() -%}
+    {%- set texts = [] -%}
+    {%- for name, generator in context['millrace'].items() -%}
+        {%- do texts.append(name ~ generator.macro.macro_sql) -%}
+    {%- endfor -%}
+    {{ return(texts | sort | join('')) }}
+{%- endmacro %}
+
+{# What sources/*.yml say is copied into raw.sources at each refresh; views read it. #}
+{% macro declared_sources() -%}
+    {%- set relation = stored_relation('stg_landing__sources') -%}
+    {%- if relation is none -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set texts = [] -%}
+    {%- for row in run_query('select * from ' ~ relation ~ ' order by source_id').rows -%}
+        {%- do texts.append(row.values() | join(',')) -%}
+    {%- endfor -%}
+    {{ return(texts | join(';')) }}
+{%- endmacro %}
+
+{% macro node_named(model_name) -%}
+    {%- for node in graph.nodes.values() -%}
+        {%- if node.resource_type in ('model', 'seed') and node.name == model_name -%}
+            {{ return(node) }}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ exceptions.raise_compiler_error('There is no model ' ~ model_name ~ ', which ' ~ model.name ~ ' reads incrementally.') }}
+{%- endmacro %}
+
+{% macro relation_of(model_name) -%}
+    {%- set node = node_named(model_name) -%}
+    {{ return(api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias)) }}
+{%- endmacro %}
+
+{# The relation as it is in the warehouse, or none. #}
+{% macro stored_relation(model_name) -%}
+    {%- set relation = relation_of(model_name) -%}
+    {{ return(adapter.get_relation(relation.database, relation.schema, relation.identifier)) }}
+{%- endmacro %}
+
+{% macro marks_relation() -%}
+    {{ return(api.Relation.create(database=target.database, schema='staging', identifier='incremental_marks')) }}
+{%- endmacro %}
+
+{% macro stored_marks() -%}
+    {%- set relation = marks_relation() -%}
+    {{ return(adapter.get_relation(relation.database, relation.schema, relation.identifier)) }}
+{%- endmacro %}

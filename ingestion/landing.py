@@ -12,11 +12,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from ingestion.contracts import Landed
 from ingestion.segments import (
     Disk,
     OpenSegment,
@@ -29,6 +29,7 @@ from ingestion.segments import (
 
 __all__ = [
     "Disk",
+    "Landable",
     "LandingFull",
     "LandingUnavailable",
     "LandingWriter",
@@ -52,6 +53,18 @@ class LandingFull(Exception):  # noqa: N818 - says what happened
 
 class LandingUnavailable(Exception):  # noqa: N818 - says what happened
     """The disk refused (full, or broken), or the writer is closed. The records may or may not be there."""
+
+
+class Landable(Protocol):
+    """A record that can write itself as a line: a validated contract, or one that was prepared earlier."""
+
+    @property
+    def stream(self) -> str: ...
+
+    @property
+    def record_id(self) -> UUID | None: ...
+
+    def to_line(self, record_id: UUID) -> bytes: ...
 
 
 def new_record_id() -> UUID:
@@ -110,14 +123,14 @@ class LandingWriter:
         self._thread = threading.Thread(target=self._run, name="landing", daemon=True)
         self._thread.start()
 
-    def land(self, records: Sequence[Landed]) -> list[UUID]:
+    def land(self, records: Sequence[Landable]) -> list[UUID]:
         """Land all of `records`; returns their ids when they are synced.
 
         Raises LandingFull (nothing was written), LandingUnavailable, or ValueError for what JSON can't hold.
         """
         return self.submit(records).result()
 
-    def submit(self, records: Sequence[Landed]) -> Future[list[UUID]]:
+    def submit(self, records: Sequence[Landable]) -> Future[list[UUID]]:
         """Like `land`, without waiting: the future resolves when the records are synced."""
         submission = _submission(records)
         with self._lock:
@@ -239,7 +252,7 @@ class LandingWriter:
             self._error, self._failed_at = error, time.monotonic()
 
 
-def _submission(records: Sequence[Landed]) -> _Submission:
+def _submission(records: Sequence[Landable]) -> _Submission:
     ids, lines, size = [], dict[str, list[bytes]](), 0
     for record in records:
         record_id = record.record_id or new_record_id()

@@ -42,6 +42,8 @@ final as (
     select
         demotions.demotion,
         demotions.rule,
+        demotions.identifier_id,
+        demotions.other_id,
         names.identifier_type,
         names.identifier_value,
         others.identifier_type as other_type,

@@ -70,6 +70,7 @@ final as (
                 then with_session_key.given_session_key
         end as session_key,
         with_session_key.order_id,
+        with_session_key.subscription_id,
         with_session_key.product_id,
         with_session_key.currency,
         with_session_key.value,

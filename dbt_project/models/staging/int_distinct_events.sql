@@ -65,6 +65,9 @@ with_fields as (
             '$.order_id', '$.orderId', '$.product_id', '$.productId',
             '$.currency', '$.revenue', '$.total', '$.order_value', '$.value',
             '$.price', '$.url', '$.path', '$.title', '$.referrer', '$.sku',
+            '$.transaction_id', '$.OrderId', '$.ProductID', '$.subscription_id',
+            '$.subscriptionId', '$.contract_id', '$.name', '$.product_name',
+            '$.ProductName', '$.category', '$.value_currency',
         ]) }} as property_texts,
         {{ json_texts('context', [
             '$.page.url', '$.page.path', '$.page.title', '$.page.referrer',
@@ -74,13 +77,19 @@ with_fields as (
     from distinct_events
 ),
 
-with_url as (
+with_keys as (
     select
         *,
         coalesce(
             nullif({{ nth('context_texts', 1) }}, ''),
             nullif({{ nth('property_texts', 11) }}, '')
-        ) as page_url
+        ) as page_url,
+        coalesce(
+            nullif({{ nth('property_texts', 3) }}, ''),
+            nullif({{ nth('property_texts', 4) }}, ''),
+            nullif({{ nth('property_texts', 15) }}, ''),
+            nullif({{ nth('property_texts', 18) }}, '')
+        ) as product_id
     from with_fields
 ),
 
@@ -99,18 +108,37 @@ final as (
         channel,
         {{ identifier_of_type('identifiers', 'anonymous_id') }} as anonymous_id,
         {{ identifier_of_type('identifiers', 'user_id') }} as user_id,
-        nullif(
-            coalesce({{ nth('property_texts', 1) }}, {{ nth('property_texts', 2) }}), ''
+        coalesce(
+            nullif({{ nth('property_texts', 1) }}, ''),
+            nullif({{ nth('property_texts', 2) }}, ''),
+            nullif({{ nth('property_texts', 16) }}, ''),
+            nullif({{ nth('property_texts', 17) }}, '')
         ) as order_id,
-        nullif(
+        coalesce(
+            nullif({{ nth('property_texts', 19) }}, ''),
+            nullif({{ nth('property_texts', 20) }}, ''),
+            nullif({{ nth('property_texts', 21) }}, '')
+        ) as subscription_id,
+        product_id,
+        case
+            when product_id is not null
+                then
+                    coalesce(
+                        nullif({{ nth('property_texts', 22) }}, ''),
+                        nullif({{ nth('property_texts', 23) }}, ''),
+                        nullif({{ nth('property_texts', 24) }}, '')
+                    )
+        end as product_name,
+        case
+            when product_id is not null
+                then nullif({{ nth('property_texts', 25) }}, '')
+        end as product_category,
+        upper(
             coalesce(
-                {{ nth('property_texts', 3) }},
-                {{ nth('property_texts', 4) }},
-                {{ nth('property_texts', 15) }}
-            ),
-            ''
-        ) as product_id,
-        upper(nullif(trim({{ nth('property_texts', 5) }}), '')) as currency,
+                nullif(trim({{ nth('property_texts', 5) }}), ''),
+                nullif(trim({{ nth('property_texts', 26) }}), '')
+            )
+        ) as currency,
         cast(
             coalesce(
                 try_cast({{ nth('property_texts', 6) }} as decimal(18, 2)),
@@ -171,7 +199,7 @@ final as (
         context,
         consent,
         _load_id
-    from with_url
+    from with_keys
 )
 
 select * from final

@@ -84,6 +84,8 @@ final as (
         with_session_key.utm_term,
         with_session_key.utm_content,
         with_session_key.user_agent,
+        with_session_key.campaign_tags,
+        with_session_key.kept_campaign,
         with_session_key.identifiers,
         with_session_key.identifier_set_id,
         with_session_key.properties,

@@ -72,7 +72,8 @@ with_fields as (
         {{ json_texts('context', [
             '$.page.url', '$.page.path', '$.page.title', '$.page.referrer',
             '$.campaign.source', '$.campaign.medium', '$.campaign.name',
-            '$.campaign.term', '$.campaign.content', '$.userAgent',
+            '$.campaign.term', '$.campaign.content', '$.userAgent', '$.campaign',
+            '$.lastCampaign',
         ]) }} as context_texts
     from distinct_events
 ),
@@ -191,6 +192,8 @@ final as (
             end
         ) as utm_content,
         {{ nth('context_texts', 10) }} as user_agent,
+        {{ nth('context_texts', 11) }} as campaign_tags,
+        {{ nth('context_texts', 12) }} as kept_campaign,
         identifiers,
         {{ hash_bigint("source_id || ':' || " ~ identifiers_text('identifiers')) }}
             as identifier_set_id,

@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
@@ -22,7 +23,7 @@ from ingestion.collector.server import listen, serve
 from ingestion.connectors import load_sources
 from ingestion.contracts.clock import read_moment
 from ingestion.contracts.triggers import load_triggers
-from ingestion.front_door import check_declarations, webhook_sources
+from ingestion.front_door import check_declarations, mappings, webhook_sources
 from ingestion.settings import settings
 
 
@@ -61,22 +62,40 @@ def _shared_metrics(workers: int) -> Iterator[None]:
 
 
 def create_key(given: argparse.Namespace) -> int:
-    text, key = _keys().create(given.source, given.scope, given.origin, given.rate)
+    tenant = _tenant(given)
+    text, key = _keys().create(
+        given.source, given.scope, given.origin, given.rate, tenant
+    )
     print(text)
     print(f"id {key.key_id}; the key is shown this once", file=sys.stderr)
     return 0
 
 
 def import_key(given: argparse.Namespace) -> int:
+    tenant = _tenant(given)
     key = _keys().import_text(
-        given.key, given.source, given.scope, given.origin, given.rate
+        given.key, given.source, given.scope, given.origin, given.rate, tenant
     )
     print(f"imported as {key.key_id}")
     return 0
 
 
 def list_keys(given: argparse.Namespace) -> int:
-    print("\n".join(_described(key) for key in _keys().all()) or "no keys yet")
+    tenant = given.tenant or settings().tenant
+    keys = [key for key in _keys().all() if tenant in (None, key.tenant)]
+    print("\n".join(map(_described, keys)) or "no keys yet")
+    return 0
+
+
+def rotate_key(given: argparse.Namespace) -> int:
+    overlap = timedelta(hours=given.overlap_hours)
+    text, new, old = _keys().rotate(given.key_id, overlap)
+    print(text)
+    print(
+        f"id {new.key_id}; the key is shown this once. "
+        f"{old.key_id} is good until {old.expires_at:%Y-%m-%d %H:%M} UTC",
+        file=sys.stderr,
+    )
     return 0
 
 
@@ -101,8 +120,12 @@ def list_rejects(given: argparse.Namespace) -> int:
 
 def replay_rejects(given: argparse.Namespace) -> int:
     where = settings()
-    webhooks = webhook_sources(load_sources(where.sources_dir))
-    reader = rejects.Replay(load_triggers(where.triggers_dir), webhooks)
+    sources = load_sources(where.sources_dir)
+    reader = rejects.Replay(
+        load_triggers(where.triggers_dir),
+        webhook_sources(sources),
+        mappings=mappings(sources),
+    )
     wanted, home = _wanted(given), where.home.resolve()
     result = rejects.replay_landed(
         home, where.landing, wanted, reader, dry_run=given.dry_run
@@ -133,11 +156,28 @@ def _keys() -> KeyStore:
     return KeyStore(settings().keys)
 
 
+def _tenant(given: argparse.Namespace) -> str | None:
+    """Whose key it is. A tenant begins with its first key."""
+    where = settings()
+    tenant: str | None = given.tenant or where.tenant
+    if tenant and not where.tenant:
+        for folder in ("sources", "triggers"):
+            (where.of_tenant(tenant).home / folder).mkdir(parents=True, exist_ok=True)
+    return tenant
+
+
 def _described(key: Key) -> str:
-    state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "active"
-    scopes = ",".join(key.scopes)
-    rate = f"  {key.events_per_second:g}/s" if key.events_per_second else ""
-    return f"{key.key_id}  {key.source_id}  {scopes}{rate}  made {key.created_at:%Y-%m-%d}  {state}"
+    state = "active"
+    if key.revoked_at:
+        state = f"revoked {key.revoked_at:%Y-%m-%d}"
+    elif key.expires_at:
+        state = f"{'until' if key.is_good else 'ended'} {key.expires_at:%Y-%m-%d %H:%M}"
+    source = f"{key.tenant}/{key.source_id}" if key.tenant else key.source_id
+    rate = f"{key.events_per_second:g}/s" if key.events_per_second else ""
+    made = f"made {key.created_at:%Y-%m-%d}"
+    after = f"replaces {key.replaces}" if key.replaces else ""
+    told = (key.key_id, source, ",".join(key.scopes), rate, made, after, state)
+    return "  ".join(each for each in told if each)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -151,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--fd", type=int, help="an inherited listening socket instead")
     serving.set_defaults(run=collector)
 
-    keys = commands.add_parser("keys", help="create, import, list and revoke API keys")
+    keys = commands.add_parser("keys", help="create, rotate, revoke … API keys")
     actions = keys.add_subparsers(required=True, metavar="action")
     create = actions.add_parser("create", help="make a random key and show it once")
     create.set_defaults(run=create_key)
@@ -160,9 +200,17 @@ def _parser() -> argparse.ArgumentParser:
     admit.set_defaults(run=import_key)
     for each in (create, admit):
         _add_key_options(each)
-    actions.add_parser("list", help="every key, without its text").set_defaults(
-        run=list_keys
+    listing = actions.add_parser("list", help="every key, without its text")
+    listing.add_argument("--tenant", help="only this tenant's")
+    listing.set_defaults(run=list_keys)
+    rotate = actions.add_parser(
+        "rotate", help="make a successor; both are good a while"
     )
+    rotate.add_argument("key_id", help="its id, or the beginning of it")
+    rotate.add_argument(
+        "--overlap-hours", type=float, default=168, help="a week unless given"
+    )
+    rotate.set_defaults(run=rotate_key)
     revoke = actions.add_parser("revoke", help="stop accepting a key")
     revoke.add_argument("key_id", help="its id, or the beginning of it")
     revoke.set_defaults(run=revoke_key)
@@ -199,6 +247,7 @@ def _add_key_options(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="tracker: browsers; integration: servers; batch: imports",
     )
+    parser.add_argument("--tenant", help="whose it is; the house's own if not given")
     parser.add_argument(
         "--origin", action="append", default=[], help="web origin it may be used from"
     )

@@ -9,6 +9,9 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+TENANT = r"^[a-z][a-z0-9_]{0,62}$"
+"""A tenant's name is also the name of its folder."""
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -21,6 +24,11 @@ class Settings(BaseSettings):
         default=PROJECT_ROOT / "data",
         description="Everything the platform keeps: landing zone, warehouse, keys.",
     )
+    tenant: str | None = Field(
+        default=None,
+        pattern=TENANT,
+        description="One tenant's part of the platform instead of the house's: everything under home/tenants/<name>.",
+    )
     sources_dir: Path = Field(
         default=PROJECT_ROOT / "sources",
         description="Folder of source declarations, one YAML file each.",
@@ -28,6 +36,10 @@ class Settings(BaseSettings):
     triggers_dir: Path = Field(
         default=PROJECT_ROOT / "ingestion" / "contracts" / "triggers",
         description="Folder of custom triggers, one YAML file per major version.",
+    )
+    issuers_file: Path = Field(
+        default=PROJECT_ROOT / "issuers.yml",
+        description="Whose OAuth tokens the collector takes; none if there is no such file.",
     )
     destinations_file: Path = Field(
         default=PROJECT_ROOT / "destinations.yml",
@@ -64,9 +76,29 @@ class Settings(BaseSettings):
 
     @cached_property
     def keys(self) -> Path:
-        return self.home.resolve() / "keys.json"
+        """One file for all, because one collector serves all."""
+        house = self.home.parents[1] if self.tenant else self.home
+        return house.resolve() / "keys.json"
+
+    @cached_property
+    def tenants(self) -> Path:
+        return self.home.resolve() / "tenants"
+
+    def of_tenant(self, name: str) -> "Settings":
+        """Those of a tenant: what it keeps and what it declares are its own."""
+        home = self.tenants / name
+        return Settings(
+            tenant=name,
+            home=home,
+            sources_dir=home / "sources",
+            triggers_dir=home / "triggers",
+            destinations_file=home / "destinations.yml",
+            extracts_dir=home / "extracts",
+            dbt_project_dir=self.dbt_project_dir,
+        )
 
 
 def settings() -> Settings:
     """The settings as the environment says now."""
-    return Settings()
+    found = Settings()
+    return found.of_tenant(found.tenant) if found.tenant else found

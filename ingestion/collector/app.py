@@ -2,27 +2,43 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse
 
 from ingestion.collector import browsers
 from ingestion.collector.answers import Answered, answer, problem
 from ingestion.collector.door import Door
 from ingestion.collector.metrics import CONTENT_TYPE, Measured
+from ingestion.collector.pages import PAGE_HEADERS, page
+from ingestion.contracts.base import JsonObject
 from ingestion.contracts.events import EventType
-from ingestion.contracts.triggers import catalogue
 
 SINGLE_PATHS = ("/ingest", "/api/ingest")
-SPEC_PREFIX = "/v1/"
-BATCH_PATHS = ("/tenant/ingest/batch", "/v1/batch", "/batch")
+SPEC_PATHS: dict[str, EventType] = {
+    f"/v1/{spelling}": call_type
+    for call_type in get_args(EventType)
+    for spelling in (call_type, call_type[0])
+}
+"""The calls of the Segment spec by their paths, long as servers and short as browsers send them."""
+BATCH_PATHS = ("/tenant/ingest/batch", "/v1/batch", "/batch", "/v1/b", "/v1/import")
 
 ABOUT = """Events in, as one call or in batches: Segment or RudderStack SDKs unchanged, server events, flat events.
 
 A 200 means that every accepted event is safely on disk. A key goes into `X-API-Key`, the Basic user name, a bearer
 token, or `writeKey` in the body; it names the source. Errors are `{"code", "message", "errors": [{"path", "reason"}]}`.
 """
+
+SPEC_EXAMPLES: dict[EventType, JsonObject] = {
+    "track": {"event": "Product Viewed", "properties": {"product_id": "P-1234"}},
+    "page": {"name": "Home", "properties": {"url": "https://shop.example/"}},
+    "screen": {"name": "Basket"},
+    "identify": {"traits": {"email": "ada@example.com"}},
+    "group": {"groupId": "family-7", "traits": {"plan": "plus"}},
+    "alias": {"previousId": "an-anonymous-id"},
+}
 
 router = APIRouter()
 
@@ -47,8 +63,7 @@ async def batch(request: Request, door: TheDoor) -> Response:
 
 async def spec_call(request: Request, door: TheDoor) -> Response:
     """One call of the Segment spec; the path names its type."""
-    call_type = request.url.path.removeprefix(SPEC_PREFIX)
-    return await door.single(request, cast(EventType, call_type))
+    return await door.single(request, SPEC_PATHS[request.url.path])
 
 
 async def trigger(request: Request, name: str, door: TheDoor) -> Response:
@@ -61,22 +76,35 @@ async def webhook(request: Request, source: str, door: TheDoor) -> Response:
     return await door.webhook(request, source)
 
 
+async def tenant_webhook(
+    request: Request, tenant: str, source: str, door: TheDoor
+) -> Response:
+    """The same for a source of a tenant; the signature's secret is that source's own."""
+    return await door.webhook(request, source, tenant)
+
+
 @router.get("/triggers")
-async def triggers(door: TheDoor) -> Response:
-    """Every version of every custom trigger, with the JSON Schema of its properties."""
-    return answer({"triggers": catalogue(door.triggers)})
+async def triggers(request: Request, door: TheDoor) -> Response:
+    """Every version of every custom trigger, with the JSON Schema of its properties; as a page for browsers.
+
+    The house's, unless a key says whose.
+    """
+    found = await door.triggers(request)
+    if "text/html" in request.headers.get("accept", ""):
+        return HTMLResponse(page(found), headers=PAGE_HEADERS)
+    return answer({"triggers": found}, Vary="Accept")
 
 
 @router.get("/sources")
 async def sources(request: Request, door: TheDoor) -> Response:
     """Every declared source, its owner, and how it sends. Needs a key that is not a web page's."""
-    return door.catalogue_of_sources(request)
+    return await door.sources(request)
 
 
 @router.get("/metrics")
-async def metrics(door: TheDoor) -> Response:
-    """Counters and timings in the text format of Prometheus."""
-    text = door.metrics.text(is_healthy=door.writer.error is None)
+async def metrics(request: Request, door: TheDoor) -> Response:
+    """Counters and timings in the text format of Prometheus. A tenant's key sees that tenant's, the house's sees all."""
+    text = await door.counted(request)
     return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
 
@@ -89,7 +117,7 @@ async def healthz() -> Response:
 @router.get("/readyz")
 async def readyz(door: TheDoor) -> Response:
     """The disk takes what we bring."""
-    if door.writer.error:
+    if not door.tenants.is_healthy:
         raise problem(503, "unavailable", "the disk refused a moment ago")
     return answer({"status": "ready"})
 
@@ -101,11 +129,13 @@ def _receiving() -> Iterator[tuple[str, Callable[..., Any], Any]]:
         yield path, ingest, event
     for path in BATCH_PATHS:
         yield path, batch, {"batch": [{"type": "track", "event": "Signed Up"}]}
-    for call_type in get_args(EventType):
-        yield f"{SPEC_PREFIX}{call_type}", spec_call, {"userId": "u-1"}
+    for path, call_type in SPEC_PATHS.items():
+        yield path, spec_call, {"userId": "u-1", **SPEC_EXAMPLES[call_type]}
     score = {"version": "1.0", "userId": "u-1", "properties": {"score": 9}}
     yield "/triggers/{name}", trigger, score
-    yield "/webhooks/{source}", webhook, {"type": "email.opened", "data": {}}
+    opened = {"type": "email.opened", "data": {"recipient": "ada@example.com"}}
+    yield "/webhooks/{source}", webhook, opened
+    yield "/tenants/{tenant}/webhooks/{source}", tenant_webhook, opened
 
 
 async def _answered(request: Request, error: Exception) -> Response:
@@ -122,12 +152,12 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 def create_app(door: Door) -> FastAPI:
-    """The application around a door. Closing the door's writer, and so sealing, is part of its shutdown."""
+    """The application around a door. Closing its tenants, and so sealing, is part of its shutdown."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        door.writer.close()
+        door.tenants.close()
 
     app = FastAPI(
         title="Millrace collector",

@@ -19,21 +19,23 @@ from ingestion.collector.intake import count, reject, take_batch, take_single
 from ingestion.collector.keys import Key, KeyStore
 from ingestion.collector.limits import Limits, inflate, read_body
 from ingestion.collector.metrics import Metrics
+from ingestion.collector.oauth import Issuers, IssuerSilent, NotTrusted, ScopeMissing
 from ingestion.collector.parsing import parse
 from ingestion.collector.rates import Rates
 from ingestion.collector.signatures import is_ping, is_signed
+from ingestion.collector.tenants import HOUSE, Tenant, Tenants
 from ingestion.collector.webhooks import (
     WebhookSource,
     take_messages,
     webhook_origin,
 )
-from ingestion.contracts import Landed
+from ingestion.contracts import Event, Landed
 from ingestion.contracts.base import JsonObject
 from ingestion.contracts.events import EventType
 from ingestion.contracts.refusals import Fault, Refused
 from ingestion.contracts.shapes import DRIFT, Origin
-from ingestion.contracts.triggers import Triggers, Versions
-from ingestion.landing import LandingFull, LandingUnavailable, LandingWriter
+from ingestion.contracts.triggers import Versions, catalogue
+from ingestion.landing import LandingFull, LandingUnavailable
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,23 @@ class Body:
 
 
 @dataclass(frozen=True)
+class Received:
+    """A request whose sender is known and whose body was read."""
+
+    tenant: Tenant
+    origin: Origin
+    raw: bytes
+    body: Body
+
+
+@dataclass(frozen=True)
 class Door:
     """What every request needs. One per process."""
 
-    writer: LandingWriter
+    tenants: Tenants
     keys: KeyStore
     limits: Limits = field(default_factory=Limits)
-    triggers: Triggers = field(default_factory=dict)
-    webhooks: Mapping[str, WebhookSource] = field(default_factory=dict)
-    sources: Sequence[JsonObject] = ()
+    issuers: Issuers = field(default_factory=Issuers)
     rates: Rates = field(default_factory=Rates)
     metrics: Metrics = field(default_factory=Metrics)
 
@@ -63,29 +73,12 @@ class Door:
         self, request: Request, call_type: EventType | None = None
     ) -> Response:
         """Take in one event."""
-        origin, raw, body = await self._receive(request, call_type)
-        try:
-            if body.flaw:
-                raise body.flaw
-            event = take_single(body.value, body.size, origin, self.limits)
-        except Refused as refusal:
-            await self._land([reject(refusal, raw, origin)])
-            raise refused(refusal) from None
-        await self._land([event])
+        event = await self._one(await self._receive(request, call_type))
         return answer({"success": True, "event_id": event.event_id})
 
     async def trigger(self, request: Request, name: str) -> Response:
         """Take in a call of a custom trigger."""
-        origin, raw, body = await self._receive(request)
-        try:
-            if body.flaw:
-                raise body.flaw
-            origin = replace(origin, trigger=self._versions(name, origin))
-            event = take_single(body.value, body.size, origin, self.limits)
-        except Refused as refusal:
-            await self._land([reject(refusal, raw, origin)])
-            raise refused(refusal) from None
-        await self._land([event])
+        event = await self._one(await self._receive(request), name)
         drift = [
             flag.removeprefix(DRIFT) for flag in event.flags if flag.startswith(DRIFT)
         ]
@@ -99,9 +92,30 @@ class Door:
             }
         )
 
-    async def webhook(self, request: Request, name: str) -> Response:
+    async def _one(self, received: Received, trigger: str | None = None) -> Event:
+        """Land a request's one event, or what it was refused for."""
+        origin, body = received.origin, received.body
+        try:
+            if body.flaw:
+                raise body.flaw
+            if trigger is not None:
+                origin = replace(origin, trigger=_versions(received.tenant, trigger))
+            event = take_single(body.value, body.size, origin, self.limits)
+        except Refused as refusal:
+            row = reject(refusal, received.raw, origin)
+            await self._land(received.tenant, [row])
+            raise refused(refusal) from None
+        await self._land(received.tenant, [event])
+        return event
+
+    async def webhook(
+        self, request: Request, name: str, tenant_name: str = HOUSE
+    ) -> Response:
         """Take in what another system tells us; its signature is its key."""
-        source = self._webhook_source(name)
+        tenant = self.tenants.of(tenant_name)
+        source = tenant.webhooks.get(name) if tenant else None
+        if tenant is None or source is None:
+            raise problem(404, "unknown_webhook", "no source of this name has webhooks")
         try:
             raw, refusal = await read_body(request.stream(), self.limits)
         except ClientDisconnect:
@@ -112,7 +126,10 @@ class Door:
             return answer({"success": True, "results": []})
         self._check_signature(request, source, raw)
         origin = webhook_origin(
-            Origin(name, datetime.now(UTC), "webhook", request.url.path),
+            Origin(
+                *(name, datetime.now(UTC), "webhook", request.url.path),
+                mapping=tenant.mapping(name),
+            ),
             source.webhook,
             request.headers,
         )
@@ -122,17 +139,11 @@ class Door:
                 raise flaw
             intake = take_messages(value, raw, source, origin, self.limits)
         except Refused as refusal:
-            await self._land([reject(refusal, raw, origin)])
+            await self._land(tenant, [reject(refusal, raw, origin)])
             raise refused(refusal) from None
-        await self._land(intake.records)
-        self.metrics.passed_over(name, intake.results)
+        await self._land(tenant, intake.records)
+        self.metrics.passed_over(tenant.label(name), intake.results)
         return answer({"success": True, "results": intake.results})
-
-    def _webhook_source(self, name: str) -> WebhookSource:
-        source = self.webhooks.get(name)
-        if source is None:
-            raise problem(404, "unknown_webhook", "no source of this name has webhooks")
-        return source
 
     def _check_signature(
         self, request: Request, source: WebhookSource, raw: bytes
@@ -147,34 +158,50 @@ class Door:
 
     async def batch(self, request: Request) -> Response:
         """Take in many events; a bad one is refused alone."""
-        origin, raw, body = await self._receive(request)
+        received = await self._receive(request)
+        tenant, origin, body = received.tenant, received.origin, received.body
         check_sizes = bool(body.flaw) or body.size > self.limits.event_bytes
         try:
             intake = take_batch(body.value, origin, self.limits, check_sizes)
         except Refused as refusal:
-            await self._land([reject(body.flaw or refusal, raw, origin)])
+            row = reject(body.flaw or refusal, received.raw, origin)
+            await self._land(tenant, [row])
             raise refused(body.flaw or refusal) from None
-        await self._land(intake.records)
-        self.metrics.passed_over(origin.source_id, intake.results)
+        await self._land(tenant, intake.records)
+        self.metrics.passed_over(tenant.label(origin.source_id), intake.results)
         return answer(
             {"success": True, "status": "enqueued", "results": intake.results}
         )
 
-    def catalogue_of_sources(self, request: Request) -> Response:
+    async def sources(self, request: Request) -> Response:
         """Who sends what, for those who may do more than send."""
-        key = self._header_key(request)
+        key = await self._header_key(request)
         if key is None:
             message = "send a key as X-API-Key, Basic user name or bearer token"
             raise problem(401, "unauthorized", message, WWW_Authenticate="Bearer")
         if set(key.scopes) == {"tracker"}:
             raise problem(403, "forbidden", "the keys of web pages can only send")
-        return answer({"sources": list(self.sources)})
+        return answer({"sources": list(self._tenant(key).sources)})
+
+    async def triggers(self, request: Request) -> list[JsonObject]:
+        """The catalogue of whoever asks; of the house for those who show no key."""
+        key = await self._header_key(request)
+        tenant = self._tenant(key) if key else self.tenants.house
+        return catalogue(tenant.triggers)
+
+    async def counted(self, request: Request) -> bytes:
+        """The metrics: a tenant's own for its keys, everything for the house's, the house's for those without one."""
+        key = await self._header_key(request)
+        whose = key.tenant or None if key else HOUSE
+        if key and set(key.scopes) == {"tracker"}:
+            raise problem(403, "forbidden", "the keys of web pages can only send")
+        return self.metrics.text(self.tenants.is_healthy, whose)
 
     async def _receive(
         self, request: Request, call_type: EventType | None = None
-    ) -> tuple[Origin, bytes, Body]:
-        """Who sends it, the bytes as they came, and the body. What can't be read is landed as a reject."""
-        key = self._header_key(request)
+    ) -> Received:
+        """A request as far as it can be read. What can't is landed as a reject."""
+        key = await self._header_key(request)
         try:
             raw, refusal = await read_body(request.stream(), self.limits)
         except ClientDisconnect:
@@ -186,31 +213,57 @@ class Door:
             value, flaw = parse(inflated)
         except Refused as refusal:
             if key:
-                await self._land([reject(refusal, raw, _origin(request, key))])
+                tenant = self._tenant(key)
+                origin = _origin(request, key, tenant)
+                await self._land(tenant, [reject(refusal, raw, origin)])
             raise refused(refusal) from None
         key = key or self._body_key(request, value)
+        tenant = self._tenant(key)
         self.rates.spend(key, count(value))
-        origin = replace(_origin(request, key), call_type=call_type)
-        return origin, raw, Body(value, len(inflated), flaw)
+        origin = _origin(request, key, tenant, call_type)
+        return Received(tenant, origin, raw, Body(value, len(inflated), flaw))
 
-    def _versions(self, name: str, origin: Origin) -> Versions:
-        versions = self.triggers.get(name)
-        if versions is None:
-            reason = f"no trigger is called {name[:64]!r}; GET /triggers lists them"
-            raise Refused("unknown_trigger", Fault("", reason))
-        return versions
+    def _tenant(self, key: Key) -> Tenant:
+        tenant = self.tenants.of(key.tenant or HOUSE)
+        if tenant is None:
+            seconds = str(self.limits.retry_unavailable_seconds)
+            message = "this tenant is closed; the collector's log says why"
+            raise problem(503, "unavailable", message, Retry_After=seconds)
+        return tenant
 
-    def _header_key(self, request: Request) -> Key | None:
+    async def _header_key(self, request: Request) -> Key | None:
         offered = offered_key(request.headers)
-        return None if offered is None else self._known(request, offered)
+        if offered is None:
+            return None
+        key = self.keys.find(offered) or await self._bearer(offered)
+        return self._admitted(request, key)
+
+    async def _bearer(self, token: str) -> Key | None:
+        """What a token of an issuer we trust stands for."""
+        try:
+            return await self.issuers.key(token)
+        except ScopeMissing as error:
+            challenge = 'Bearer error="insufficient_scope"'
+            raise problem(
+                403, "forbidden", str(error), WWW_Authenticate=challenge
+            ) from None
+        except NotTrusted as error:
+            challenge = 'Bearer error="invalid_token"'
+            raise problem(
+                401, "unauthorized", str(error), WWW_Authenticate=challenge
+            ) from None
+        except IssuerSilent as error:
+            seconds = str(self.limits.retry_unavailable_seconds)
+            raise problem(503, "unavailable", str(error), Retry_After=seconds) from None
 
     def _body_key(self, request: Request, value: Any) -> Key:
         """The key of senders that can't set headers, such as a browser's beacon."""
         offered = value.get("writeKey") if isinstance(value, dict) else None
-        return self._known(request, offered if isinstance(offered, str) else "")
+        known = self.keys.find(offered) if isinstance(offered, str) else None
+        return self._admitted(request, known)
 
-    def _known(self, request: Request, offered: str) -> Key:
-        key = self.keys.find(offered)
+    def _admitted(self, request: Request, key: Key | None) -> Key:
+        """The key, if it is known and may be used now, from there."""
         if key is None:
             message = "unknown key; send it as X-API-Key, Basic user name, bearer token or writeKey"
             raise problem(401, "unauthorized", message, WWW_Authenticate="Bearer")
@@ -218,16 +271,16 @@ class Door:
             raise problem(403, "forbidden", "this key is not for use from this origin")
         seconds = self.rates.wait(key)
         if seconds:
-            self.metrics.rate_limited(key.source_id)
+            self.metrics.rate_limited(self._tenant(key).label(key.source_id))
             message = f"more than {key.events_per_second:g} events a second"
             raise problem(429, "rate_limited", message, Retry_After=str(seconds))
         return key
 
-    async def _land(self, records: Sequence[Landed]) -> None:
+    async def _land(self, tenant: Tenant, records: Sequence[Landed]) -> None:
         """Return when the records are safe, or answer when to try again."""
         try:
-            await asyncio.wrap_future(self.writer.submit(records))
-            self.metrics.landed(records)
+            await asyncio.wrap_future(tenant.writer.submit(records))
+            self.metrics.landed(records, tenant.label)
         except LandingFull as error:
             seconds = str(self.limits.retry_busy_seconds)
             raise problem(429, "busy", str(error), Retry_After=seconds) from error
@@ -252,13 +305,25 @@ def offered_key(headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def _origin(request: Request, key: Key) -> Origin:
+def _versions(tenant: Tenant, name: str) -> Versions:
+    versions = tenant.triggers.get(name)
+    if versions is None:
+        reason = f"no trigger is called {name[:64]!r}; GET /triggers lists them"
+        raise Refused("unknown_trigger", Fault("", reason))
+    return versions
+
+
+def _origin(
+    request: Request, key: Key, tenant: Tenant, call_type: EventType | None = None
+) -> Origin:
     is_browser = "tracker" in key.scopes
     return Origin(
         source_id=key.source_id,
         received_at=datetime.now(UTC),
         channel=key.channel,
         endpoint=request.url.path,
+        call_type=call_type,
+        mapping=tenant.mapping(key.source_id),
         idempotency_key=(request.headers.get("idempotency-key") or "").strip() or None,
         user_agent=request.headers.get("user-agent") if is_browser else None,
     )

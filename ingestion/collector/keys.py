@@ -1,4 +1,4 @@
-"""API keys: making, keeping, finding and revoking them.
+"""API keys: making, keeping, finding, rotating and revoking them.
 
 The file holds hashes only; a key's text is shown once, when it is made. Which header a key came in is `app`'s concern.
 """
@@ -10,15 +10,18 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ingestion.contracts.events import Channel
+from ingestion.settings import TENANT
 
 Scope = Literal["tracker", "integration", "batch"]
+
+TenantName = Annotated[str, Field(pattern=TENANT)]
 
 CHANNEL: dict[Scope, Channel] = {
     "tracker": "client",
@@ -42,16 +45,28 @@ class Key(BaseModel):
     key_id: str
     sha256: str
     source_id: str = Field(min_length=1)
+    tenant: TenantName | None = None
+    """Whose events it brings; the house's own if unset."""
     scopes: tuple[Scope, ...] = Field(min_length=1)
     origins: tuple[str, ...] = ()
     """Web origins a tracker key may be used from; none means any."""
     events_per_second: float | None = Field(default=None, gt=0)
     created_at: datetime
+    replaces: str | None = None
+    """The key that was rotated into this one."""
+    expires_at: datetime | None = None
+    """Set when it is rotated: until then both are good, so that no sender has to change at one moment."""
     revoked_at: datetime | None = None
 
     @property
     def channel(self) -> Channel:
         return CHANNEL[self.scopes[0]]
+
+    @property
+    def is_good(self) -> bool:
+        """Neither revoked nor at its end."""
+        ended = self.expires_at is not None and self.expires_at <= datetime.now(UTC)
+        return self.revoked_at is None and not ended
 
     def allows_origin(self, origin: str | None) -> bool:
         return not self.origins or origin in self.origins
@@ -71,13 +86,13 @@ class KeyStore:
         self._checked_at = float("-inf")
 
     def find(self, text: str) -> Key | None:
-        """The key with this text, unless it is revoked."""
+        """The key with this text, if it is good."""
         now = time.monotonic()
         if now - self._checked_at >= RELOAD_SECONDS:
             self._checked_at = now
             self._reload()
         key = self._by_hash.get(_sha256(text))
-        return key if key and key.revoked_at is None else None
+        return key if key and key.is_good else None
 
     def all(self) -> list[Key]:
         """Every key ever made, revoked ones included, oldest first."""
@@ -89,11 +104,12 @@ class KeyStore:
         scopes: tuple[Scope, ...],
         origins: tuple[str, ...] = (),
         events_per_second: float | None = None,
+        tenant: str | None = None,
     ) -> tuple[str, Key]:
         """A new random key: its text, which is not kept, and what is."""
-        text = f"mr_{scopes[0]}_{secrets.token_urlsafe(24)}"
+        text = _random_text(scopes)
         return text, self.import_text(
-            text, source_id, scopes, origins, events_per_second
+            text, source_id, scopes, origins, events_per_second, tenant
         )
 
     def import_text(
@@ -103,12 +119,14 @@ class KeyStore:
         scopes: tuple[Scope, ...],
         origins: tuple[str, ...] = (),
         events_per_second: float | None = None,
+        tenant: str | None = None,
     ) -> Key:
         """Admit a key whose text somebody already has. Raises ValueError if it is in use."""
         key = Key(
-            key_id=secrets.token_hex(4),
+            key_id=_new_id(),
             sha256=_sha256(text),
             source_id=source_id,
+            tenant=tenant,
             scopes=scopes,
             origins=origins,
             events_per_second=events_per_second,
@@ -124,17 +142,35 @@ class KeyStore:
         self._change(add)
         return key
 
+    def rotate(self, key_id: str, overlap: timedelta) -> tuple[str, Key, Key]:
+        """Make a successor with the same rights: its text, what is kept of it, and the old key, which ends after
+        `overlap`. Raises UnknownKey, or ValueError if the key is at its end already."""
+        at = datetime.now(UTC)
+        done: list[tuple[str, Key, Key]] = []
+
+        def replace(keys: list[Key]) -> list[Key]:
+            old = _meant(keys, key_id)
+            if old.revoked_at or old.expires_at:
+                raise ValueError(f"{old.key_id} is revoked or was rotated before")
+            text = _random_text(old.scopes)
+            news = {"key_id": _new_id(), "sha256": _sha256(text), "created_at": at}
+            new = old.model_copy(update={**news, "replaces": old.key_id})
+            ending = old.model_copy(update={"expires_at": at + overlap})
+            done.append((text, new, ending))
+            return [*(ending if each is old else each for each in keys), new]
+
+        self._change(replace)
+        return done[0]
+
     def revoke(self, key_id: str) -> Key:
         """Stop accepting the key whose id begins with `key_id`. Raises UnknownKey."""
         revoked: list[Key] = []
 
         def stop(keys: list[Key]) -> list[Key]:
-            meant = [each for each in keys if each.key_id.startswith(key_id)]
-            if len(meant) != 1:
-                raise UnknownKey(f"{len(meant)} keys have an id like {key_id!r}")
-            at = meant[0].revoked_at or datetime.now(UTC)
-            revoked.append(meant[0].model_copy(update={"revoked_at": at}))
-            return [revoked[0] if each is meant[0] else each for each in keys]
+            meant = _meant(keys, key_id)
+            at = meant.revoked_at or datetime.now(UTC)
+            revoked.append(meant.model_copy(update={"revoked_at": at}))
+            return [revoked[0] if each is meant else each for each in keys]
 
         self._change(stop)
         return revoked[0]
@@ -172,6 +208,21 @@ class KeyStore:
         if stamp != self._stamp:
             self._by_hash = {each.sha256: each for each in self._read().keys}
             self._stamp = stamp
+
+
+def _meant(keys: list[Key], key_id: str) -> Key:
+    meant = [each for each in keys if each.key_id.startswith(key_id)]
+    if len(meant) != 1:
+        raise UnknownKey(f"{len(meant)} keys have an id like {key_id!r}")
+    return meant[0]
+
+
+def _new_id() -> str:
+    return secrets.token_hex(4)
+
+
+def _random_text(scopes: tuple[Scope, ...]) -> str:
+    return f"mr_{scopes[0]}_{secrets.token_urlsafe(24)}"
 
 
 def _sha256(text: str) -> str:

@@ -7,10 +7,11 @@ sets, and any of them answers for all.
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import prometheus_client as prometheus
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -70,20 +71,20 @@ class Metrics:
         self._requests.labels(path, status).inc()
         self._seconds.labels(path).observe(seconds)
 
-    def landed(self, records: Sequence[Landed]) -> None:
-        """Count what is safe on the disk."""
+    def landed(self, records: Sequence[Landed], label: Callable[[str], str]) -> None:
+        """Count what is safe on the disk; `label` tells sources of several tenants apart."""
         accepted, rejected = Counter[str](), Counter[tuple[str, str]]()
         for record in records:
             if isinstance(record, Reject):
                 rejected[record.source_id, record.code] += 1
             elif isinstance(record, Event):
                 accepted[record.source_id] += 1
-                self._note_drift(record)
+                self._note_drift(record, label)
         for source, count in accepted.items():
-            self._events.labels(source, "accepted").inc(count)
+            self._events.labels(label(source), "accepted").inc(count)
         for (source, code), count in rejected.items():
-            self._events.labels(source, "rejected").inc(count)
-            self._rejects.labels(source, code).inc(count)
+            self._events.labels(label(source), "rejected").inc(count)
+            self._rejects.labels(label(source), code).inc(count)
 
     def passed_over(self, source: str, results: Sequence[dict[str, Any]]) -> None:
         """Count what was answered without being landed."""
@@ -95,19 +96,39 @@ class Metrics:
     def rate_limited(self, source: str) -> None:
         self._limited.labels(source).inc()
 
-    def text(self, is_healthy: bool) -> bytes:
-        """Everything counted, for Prometheus to read."""
+    def text(self, is_healthy: bool, tenant: str | None = None) -> bytes:
+        """What was counted, for Prometheus to read: everything, or one tenant's (`""` is the house)."""
         self._healthy.set(is_healthy)
-        if not os.environ.get(FOLDER):
-            return prometheus.generate_latest(self._registry)
-        together = prometheus.CollectorRegistry()
-        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-        return prometheus.generate_latest(together)
+        counted = self._registry
+        if os.environ.get(FOLDER):
+            counted = prometheus.CollectorRegistry()
+            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
+        if tenant is None:
+            return prometheus.generate_latest(counted)
+        return prometheus.generate_latest(_Seen(counted, tenant))
 
-    def _note_drift(self, event: Event) -> None:
+    def _note_drift(self, event: Event, label: Callable[[str], str]) -> None:
         if event.shape == "trigger" and any(f.startswith(DRIFT) for f in event.flags):
             name, version = event.name or "", event.contract_version
-            self._drift.labels(event.source_id, name, version).inc()
+            self._drift.labels(label(event.source_id), name, version).inc()
+
+
+class _Seen(prometheus.CollectorRegistry):
+    """What one tenant may see, of its own sources only; what has no source is the house's to see."""
+
+    def __init__(self, counted: prometheus.CollectorRegistry, tenant: str) -> None:
+        super().__init__()
+        self._counted, self._tenant = counted, tenant
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._counted.collect():
+            metric.samples = [each for each in metric.samples if self._may(each.labels)]
+            if metric.samples:
+                yield metric
+
+    def _may(self, labels: dict[str, str]) -> bool:
+        owner, slash, _ = labels.get("source", "").partition("/")
+        return (owner if slash else "") == self._tenant
 
 
 class Measured:

@@ -25,6 +25,7 @@ from ingestion.collector.parsing import encode, parse
 from ingestion.collector.webhooks import WebhookSource, message_events, numbered
 from ingestion.contracts import Event
 from ingestion.contracts.clock import read_moment
+from ingestion.contracts.mappings import AS_IT_COMES, EventMapping
 from ingestion.contracts.refusals import Fault, Refused
 from ingestion.contracts.shapes import Origin
 from ingestion.contracts.triggers import Triggers
@@ -32,7 +33,7 @@ from ingestion.landing import LandingWriter, read_tail
 
 REPLAY = "replay:"
 TRIGGER_PREFIX = "/triggers/"
-WEBHOOK_PREFIX = "/webhooks/"
+WEBHOOK_PART = "/webhooks/"
 GROUP = 500
 """Events landed together."""
 
@@ -87,14 +88,16 @@ class Replay:
         triggers: Triggers,
         webhooks: Mapping[str, WebhookSource] | None = None,
         limits: Limits | None = None,
+        mappings: Mapping[str, EventMapping] | None = None,
     ) -> None:
         self._triggers, self._webhooks = triggers, webhooks or {}
+        self._mappings = mappings or {}
         self._limits = limits or Limits()
 
     def events(self, row: Row) -> list[Event]:
         """What a reject becomes today. Raises Refused with the reason if it still is one."""
         origin = self._origin(row)
-        if row["endpoint"].startswith(WEBHOOK_PREFIX):
+        if WEBHOOK_PART in row["endpoint"]:
             return self._flagged(row, self._webhook_events(row, origin))
         calls, origin = self._calls(row, origin)
         found = []
@@ -115,7 +118,7 @@ class Replay:
         ]
 
     def _webhook_events(self, row: Row, origin: Origin) -> list[Event]:
-        name = row["endpoint"].removeprefix(WEBHOOK_PREFIX)
+        name = row["endpoint"].rpartition(WEBHOOK_PART)[2]
         if name not in self._webhooks:
             raise Refused("unknown_webhook", Fault("", f"{name} declares no webhook"))
         webhook = self._webhooks[name].webhook
@@ -150,6 +153,7 @@ class Replay:
             channel=known.get("channel", "server"),
             endpoint=row["endpoint"],
             call_type=known.get("call_type"),
+            mapping=self._mappings.get(row["source_id"], AS_IT_COMES),
             is_single=row["item"] is None,
             idempotency_key=known.get("idempotency_key"),
             user_agent=known.get("user_agent"),

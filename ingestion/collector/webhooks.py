@@ -18,6 +18,7 @@ from ingestion.collector.parsing import encode, encode_anything
 from ingestion.contracts import Event
 from ingestion.contracts.base import JsonObject
 from ingestion.contracts.identifiers import TOP_LEVEL, read_value
+from ingestion.contracts.mappings import at
 from ingestion.contracts.refusals import Fault, Refused
 from ingestion.contracts.shapes import Origin
 from ingestion.contracts.webhooks import ANY, MappedEvent, Taken, Webhook
@@ -70,8 +71,8 @@ class Message:
         if path.startswith("header:"):
             return self.headers.get(path.removeprefix("header:").lower())
         if path.startswith("message:"):
-            return _at(self.body, path.removeprefix("message:"))
-        return _at(self.payload, path)
+            return at(self.body, path.removeprefix("message:"))
+        return at(self.payload, path)
 
 
 def take_messages(
@@ -102,7 +103,7 @@ def numbered(body: Any, webhook: Webhook) -> list[tuple[int | None, Any]]:
         return list(enumerate(body))
     if webhook.messages is None:
         return [(None, body)]
-    found = _at(body, webhook.messages)
+    found = at(body, webhook.messages)
     if not isinstance(found, list):
         reason = "must be a list of messages"
         raise Refused("invalid_webhook", Fault(webhook.messages, reason))
@@ -133,7 +134,7 @@ def message_events(
         call["messageId"] = _message_id(message, canonical, webhook, item, place)
         when = message.at(each.occurred_at) if each.occurred_at else None
         if when is None and places.occurred_at:
-            when = _at(body, places.occurred_at)
+            when = at(body, places.occurred_at)
         call["timestamp"] = when
         events.append(take_single(call, len(encode(call)), origin, limits))
     return events
@@ -158,7 +159,7 @@ def _message_id(
     """The sender's id of the message, or its hash, so that what is sent again is the same event again."""
     path = webhook.places.message_id or ""
     is_shared = path.startswith("header:")
-    given = _text(message.at(path) if is_shared else _at(message.body, path))
+    given = _text(message.at(path) if is_shared else at(message.body, path))
     if not given:
         given, is_shared = hashlib.sha256(canonical).hexdigest(), True
     parts = [given]
@@ -250,19 +251,6 @@ def _put(found: JsonObject, name: str, value: Any) -> None:
     for parent in parents:
         found = found.setdefault(parent, {})
     found[leaf] = value
-
-
-def _at(value: Any, path: str) -> Any:
-    if isinstance(value, dict) and path in value:
-        return value[path]
-    for part in path.split("."):
-        if isinstance(value, dict):
-            value = value.get(part)
-        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
-            value = value[int(part)]
-        else:
-            return None
-    return value
 
 
 def _text(value: Any) -> str:

@@ -27,7 +27,9 @@ REMEDIES = {
     "row_key": "list the columns that identify a row, such as `row_key: [id]`",
     "deletes": "choose `none`, or `missing` when a row that is gone means it was deleted",
     "delete_limit": "give a share between 0 and 1",
-    "identifiers": "map types to columns, such as `identifiers: {email: email_address}`",
+    "identifiers": "map types to columns, such as `identifiers: {email: email_address}`, "
+    "or to places in an event, such as `identifiers: {loyalty_id: properties.card}`",
+    "identity": "name the identifier type of an untyped `identity`, such as `user_id`",
     "attributes": "write `rest`, or map attribute paths to columns",
     "properties": "write `rest`, or map names to columns",
     "effects": "map each status to incomplete, checkout, completed, partially_refunded, refunded or cancelled",

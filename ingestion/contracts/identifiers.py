@@ -5,7 +5,7 @@ warehouse, where the rules can be changed and replayed.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ingestion.contracts.base import Identifier
@@ -47,11 +47,15 @@ def envelope_identifiers(call: dict[str, Any]) -> list[Identifier]:
 
 
 def payload_identifiers(
-    traits: Any, context: Any, flags: list[str]
+    traits: Any,
+    context: Any,
+    declared: Iterable[tuple[str, Any]],
+    flags: list[str],
 ) -> list[Identifier]:
-    """The identifiers in traits and context; one that can't be read is payload, and flagged."""
+    """The identifiers in traits, in context, and where the source declared them. One that can't be read is payload,
+    and flagged."""
     found = []
-    for kind, value in (*_in_traits(traits), *_in_context(context)):
+    for kind, value in (*_in_traits(traits), *_in_context(context), *declared):
         try:
             text = read_value(value)
         except ValueError:

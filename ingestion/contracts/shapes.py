@@ -12,6 +12,7 @@ from typing import Any, cast, get_args
 from ingestion.contracts.base import Identifier, JsonObject
 from ingestion.contracts.events import Channel, EventType, Shape
 from ingestion.contracts.identifiers import read_value, typed_by_form
+from ingestion.contracts.mappings import AS_IT_COMES, EventMapping
 from ingestion.contracts.refusals import Fault, Refused, invalid
 from ingestion.contracts.triggers import Versions
 
@@ -34,6 +35,8 @@ class Origin:
     endpoint: str
     call_type: EventType | None = None
     """The type that the path named, as in `/v1/track`."""
+    mapping: EventMapping = AS_IT_COMES
+    """What the source declares about its calls."""
     trigger: Versions | None = None
     """The trigger that the path named, as in `/triggers/cart_abandoned`."""
     is_single: bool = True
@@ -121,7 +124,7 @@ def _flat(call: JsonObject, origin: Origin) -> Draft:
         properties=payload,
         traits=payload if known == "identify" else call.get("traits"),
         used=("event_name", "payload", "identity", *(["event_type"] if known else [])),
-        identifiers=_untyped_identity(call),
+        identifiers=_untyped_identity(call, origin.mapping.identity),
         spelling={"name": "event_name", "properties": "payload", "traits": "payload"},
     )
 
@@ -167,12 +170,12 @@ def _previous_id(call: JsonObject) -> list[Identifier]:
     return [Identifier(type="previous_id", value=value)] if value else []
 
 
-def _untyped_identity(call: JsonObject) -> list[Identifier]:
+def _untyped_identity(call: JsonObject, kind: str | None) -> list[Identifier]:
     try:
         value = read_value(call.get("identity"))
     except ValueError as error:
         raise invalid("identity", str(error)) from None
-    return [Identifier(type=typed_by_form(value), value=value)] if value else []
+    return [Identifier(type=kind or typed_by_form(value), value=value)] if value else []
 
 
 def _event_type(value: Any) -> EventType | None:

@@ -75,10 +75,13 @@ def read_event(call: JsonObject, origin: Origin, record_id: UUID) -> Event:
     draft = read_shape(call, origin)
     context = _context(call, draft, origin, flags)
     people_traits = None if draft.type == "group" else draft.traits
+    declared = origin.mapping.found(
+        properties=draft.properties, traits=draft.traits, context=context
+    )
     identifiers = [
         *envelope_identifiers(call),
         *draft.identifiers,
-        *payload_identifiers(people_traits, context, flags),
+        *payload_identifiers(people_traits, context, declared, flags),
     ]
     _check_recipient(draft, identifiers)
     times = _times(call, origin)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ingestion.connectors.rows import Connector
+from ingestion.contracts.mappings import EventMapping
 from ingestion.contracts.webhooks import Webhook
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -48,7 +49,7 @@ class Source(Declared):
     is_server: bool = Field(default=False, description="Believed over browser copies")
 
 
-class EventSource(Source):
+class EventSource(Source, EventMapping):
     """Sends events to the collector, under its own key or as signed webhooks."""
 
     kind: Literal["events"]

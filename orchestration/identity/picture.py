@@ -4,15 +4,16 @@ Takes nodes and edges and knows neither the warehouse nor Dagster. What belongs 
 """
 
 import unicodedata
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-# More boxes than this cannot be read; the best connected ones are shown, and how many are not.
-MOST_NODES = 60
+# More boxes than this cannot be read: members go before strangers and the well connected before others, and the
+# picture says how many are not shown. Of strangers, a few show what the rule is about.
+MOST_NODES, MOST_STRANGERS = 60, 12
 BOX_WIDTH, BOX_HEIGHT, ROW, COLUMN, MARGIN, FOOT = 200, 38, 54, 380, 24, 64
-VALUE_LETTERS, LABEL_LETTERS, HINT_LETTERS = 25, 30, 300
+VALUE_LETTERS, LABEL_LETTERS, HINT_LETTERS = 24, 30, 300
 INK, QUIET, LINE, REFUSED = "#1f2a44", "#68718a", "#7d8db0", "#b3372f"
 FILLS = {"member": "#e8effb", "shared": "#fbeae8", "stranger": "#f1f1f1"}
 # Marks that turn the reading direction could make one value look like another.
@@ -62,6 +63,7 @@ def component_svg(nodes: Sequence[Node], edges: Sequence[Edge], title: str = "")
     known = {node.key for node in shown}
     drawn = sorted({e for e in edges if {e.a, e.b} <= known and e.a != e.b}, key=_order)
     places = _places(shown, drawn)
+    degree = Counter(key for edge in drawn for key in (edge.a, edge.b))
     width = max((p.right for p in places.values()), default=BOX_WIDTH) + COLUMN / 3
     height = max((p.y + BOX_HEIGHT for p in places.values()), default=0) + FOOT
     hidden = len(nodes) - len(shown)
@@ -70,7 +72,7 @@ def component_svg(nodes: Sequence[Node], edges: Sequence[Edge], title: str = "")
         f' width="{width:.0f}" height="{height:.0f}" font-family="system-ui, sans-serif" font-size="12">',
         f"<title>{_text(title or 'Identity graph', HINT_LETTERS)}</title>",
         f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>',
-        *(_edge(edge, places) for edge in drawn),
+        *(_edge(edge, places, degree) for edge in drawn),
         *(_box(node, places[node.key]) for node in shown),
         _legend(height - FOOT / 2, hidden),
         "</svg>",
@@ -103,14 +105,14 @@ def _order(edge: Edge) -> tuple[int, int, str, str]:
 
 
 def _most_connected(nodes: Sequence[Node], edges: Iterable[Edge]) -> list[Node]:
-    """The first node, then those with the most edges, in the order given."""
-    degree: dict[int, int] = defaultdict(int)
-    for edge in edges:
-        degree[edge.a] += 1
-        degree[edge.b] += 1
-    places = range(len(nodes))
-    ranked = sorted(places, key=lambda n: (n > 0, -degree[nodes[n].key], n))
-    return [nodes[n] for n in sorted(ranked[:MOST_NODES])]
+    """The first node, then members and shared ones before strangers, those with the most edges first; in their order."""
+    degree = Counter(key for edge in edges for key in (edge.a, edge.b))
+    far = [node.role == "stranger" for node in nodes]
+    ranked = sorted(
+        range(len(nodes)), key=lambda n: (n > 0, far[n], -degree[nodes[n].key], n)
+    )
+    near = sum(not each for each in far)
+    return [nodes[n] for n in sorted(ranked[: min(MOST_NODES, near + MOST_STRANGERS)])]
 
 
 def _places(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[int, _Place]:
@@ -165,31 +167,31 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 1.0
 
 
-def _edge(edge: Edge, places: Mapping[int, _Place]) -> str:
+def _edge(edge: Edge, places: Mapping[int, _Place], degree: Mapping[int, int]) -> str:
     left, right = sorted(
-        (places[edge.a], places[edge.b]), key=lambda place: (place.x, place.y)
+        (edge.a, edge.b), key=lambda key: (places[key].x, places[key].y)
     )
-    bend = COLUMN - BOX_WIDTH
-    if left.x == right.x:  # an arc on the right of its column
-        path = (
-            f"M{left.right:.0f} {left.middle:.0f} C{left.right + bend / 2:.0f} {left.middle:.0f}"
-            f" {right.right + bend / 2:.0f} {right.middle:.0f} {right.right:.0f} {right.middle:.0f}"
-        )
-        x, y = left.right + bend * 0.4, (left.middle + right.middle) / 2
+    start, end = places[left], places[right]
+    if start.x == end.x:  # an arc on the right of its column
+        turn, stop = start.right + (COLUMN - BOX_WIDTH) / 2, end.right
+        x, y, anchor = start.right + 60, (start.middle + end.middle) / 2, "middle"
     else:
-        half = (left.right + right.x) / 2
-        path = (
-            f"M{left.right:.0f} {left.middle:.0f} C{half:.0f} {left.middle:.0f}"
-            f" {half:.0f} {right.middle:.0f} {right.x:.0f} {right.middle:.0f}"
-        )
-        x, y = half + bend * 0.12, left.middle * 0.3 + right.middle * 0.7
+        turn, stop = (start.right + end.x) / 2, end.x
+        # Beside the box where fewer lines end, so that labels do not lie on each other.
+        at_end = degree[right] <= degree[left]
+        x, y = (end.x - 8, end.middle) if at_end else (start.right + 8, start.middle)
+        anchor = "end" if at_end else "start"
+    path = (
+        f"M{start.right:.0f} {start.middle:.0f} C{turn:.0f} {start.middle:.0f}"
+        f" {turn:.0f} {end.middle:.0f} {stop:.0f} {end.middle:.0f}"
+    )
     colour = REFUSED if edge.refused else LINE
     dashes = ' stroke-dasharray="6 4"' if edge.refused else ""
     said = ": ".join(part for part in (edge.refused, edge.label) if part)
     return (
         f"<g><title>{_text(said, HINT_LETTERS)}</title>"
         f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.5"{dashes}/>'
-        f'<text x="{x:.0f}" y="{y - 3:.0f}" text-anchor="middle" font-size="10" fill="{colour}"'
+        f'<text x="{x:.0f}" y="{y - 4:.0f}" text-anchor="{anchor}" font-size="10" fill="{colour}"'
         ' stroke="#ffffff" stroke-width="3" paint-order="stroke">'
         f"{_text(edge.refused or edge.label, LABEL_LETTERS)}</text></g>"
     )

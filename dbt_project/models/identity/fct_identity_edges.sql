@@ -181,7 +181,7 @@ edges as (
     left join nodes on declared.id_a = nodes.identifier_id
 ),
 
--- A hub is no identifier of anybody, and what a person declares need not have been seen.
+-- A hub is nobody's identifier, and what a person declared need not have been seen.
 names as (
     select
         identifier_id,

@@ -1,0 +1,390 @@
+"""Why two identifiers are one person, or why not, as data and as lines for people.
+
+The answer recombines from rows of the read copy: every step is a row of fct_identity_edges with the records that are
+its evidence. Reading and searching the graph is graph.py's business.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import duckdb
+
+from orchestration.identity.graph import (
+    Evidence,
+    Identifier,
+    Link,
+    around,
+    identifiers_of,
+    links_at,
+    links_of,
+    path,
+)
+from orchestration.identity.picture import visible
+
+# So many refusals on either side of the way between two people are looked at. Two meet whoever shares anything with
+# somebody who shares anything with them; farther away there is nothing to explain. Valid: 1 to 4.
+REACH = 2
+MEANS = {
+    "shared": "{weak} merges nobody: it was seen with several people",
+    "edge": "the two of them stay apart",
+    "separate": "{weak} keeps away from the profile of {strong}",
+    "hub": "{weak} is blocked as a hub: too many people were seen with it",
+    "never together": "a row of the seed never_together keeps them apart",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One link of a chain, in the direction of the chain."""
+
+    start: Identifier
+    end: Identifier
+    link: Link
+
+
+@dataclass
+class Answer:
+    """Why, or why not. `chain` leads from a to b: over live links alone when they are one person."""
+
+    a: Identifier
+    b: Identifier
+    chain: list[Step] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    records: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_one_person(self) -> bool:
+        return bool(self.a.profile_id) and self.a.profile_id == self.b.profile_id
+
+    @property
+    def is_merged(self) -> bool:
+        return (
+            self.is_one_person and not self.a.is_shared and not self.b.is_shared
+        ) or self.a.key == self.b.key
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json: everything that the lines say, values uncut."""
+        return {
+            "a": _plain(self.a),
+            "b": _plain(self.b),
+            "is_one_person": self.is_one_person,
+            "is_merged": self.is_merged,
+            "chain": [
+                {
+                    "from": _plain(step.start),
+                    "to": _plain(step.end),
+                    "is_live": step.link.is_live,
+                    "origin": step.link.origin,
+                    "demotion": step.link.demotion,
+                    "rule": step.link.rule,
+                    "first": self._record(step.link.first),
+                    "last": self._record(step.link.last),
+                }
+                for step in self.chain
+            ],
+            "reasons": self.reasons,
+        }
+
+    def _record(self, evidence: Evidence | None) -> dict[str, Any] | None:
+        if evidence is None:
+            return None
+        what = self.records.get(str(evidence.record_id))
+        return {**asdict(evidence), "what": what}
+
+    def lines(self) -> Iterator[str]:
+        """For a terminal. Values are cut and cleaned of what could steer it."""
+        yield self._verdict()
+        if self.chain:
+            yield ""
+            yield f"  {self.a}"
+        for step in self.chain:
+            yield f"  {'│' if step.link.is_live else '┆'}  {_rule(step.link)}"
+            for word, evidence in _told(step.link):
+                what = self.records.get(str(evidence.record_id), "")
+                yield (
+                    f"  {'│' if step.link.is_live else '┆'}  {word} {evidence.at:%Y-%m-%d %H:%M:%S}"
+                    f" {visible(evidence.source_id, 40)} record {evidence.record_id} {what}".rstrip()
+                )
+            yield f"  {step.end}"
+        if self.reasons:
+            yield ""
+        yield from (f"  {reason}" for reason in self.reasons)
+
+    def _verdict(self) -> str:
+        if self.a.key == self.b.key:
+            return f"{self.a} is one identifier, of {_whose(self.a)}."
+        if self.is_merged:
+            return f"{self.a} and {self.b} are one person: {self.a.profile_id}"
+        if self.is_one_person:
+            return (
+                f"{self.a} and {self.b} are not merged, but both are at home in {self.a.profile_id}: "
+                "a shared identifier belongs to the profile of its earliest evidence."
+            )
+        return f"{self.a} and {self.b} are not one person: {_whose(self.a)} and {_whose(self.b)}."
+
+
+def explain(
+    connection: duckdb.DuckDBPyConnection, a: Identifier, b: Identifier
+) -> Answer:
+    """Why the two are one person, or why not."""
+    answer = Answer(a, b)
+    if a.key == b.key:
+        return answer
+    if answer.is_merged and a.profile_id:
+        links = links_of(connection, [a.profile_id])
+        answer.chain = list(_steps(path(links, a.key, b.key) or [], a))
+    else:
+        links = [*around(connection, a, REACH), *around(connection, b, REACH)]
+        answer.chain = list(_steps(path(dict.fromkeys(links), a.key, b.key) or [], a))
+        answer.reasons = list(dict.fromkeys(_why_not(connection, answer, links)))
+    answer.records = _what_records_are(connection, answer.chain)
+    return answer
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One profile as the graph has it: how each identifier came to it, and what it was kept apart from."""
+
+    asked: Identifier
+    members: list[Identifier]
+    ways: dict[int, list[Link]]
+    refused: list[Link]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "profile_id": self.asked.profile_id,
+            "identifiers": [
+                {**_plain(each), "steps": len(self.ways.get(each.key, []))}
+                for each in self.members
+            ],
+            "kept_apart": [
+                {"a": _plain(link.a), "b": _plain(link.b), "rule": link.rule}
+                for link in self.refused
+            ],
+        }
+
+    def lines(self) -> Iterator[str]:
+        if self.asked.profile_id is None:
+            yield f"{self.asked} is blocked as a hub: too many people were seen with it."
+            return
+        yield f"{self.asked} belongs to {self.asked.profile_id}:"
+        for each in self.members:
+            yield f"  {each}{self._came(each)}"
+        if self.refused:
+            yield "kept apart:"
+        for link in self.refused:
+            yield f"  {link.a} ┆ {link.b}: {_rule(link)}"
+
+    def _came(self, identifier: Identifier) -> str:
+        if identifier.is_shared:
+            return "  (shared: merges nobody, at home here)"
+        way = self.ways.get(identifier.key)
+        if not way:
+            return "  (gives the profile its id)"
+        by = way[-1].other(identifier.key)
+        return f"  by {by}{_shortly(way[-1])}"
+
+
+def explain_profile(
+    connection: duckdb.DuckDBPyConnection, asked: Identifier
+) -> Profile:
+    """The profile of an identifier: every identifier with the last link of its way from the representative."""
+    if asked.profile_id is None:
+        return Profile(asked, [], {}, links_at(connection, [asked.key]))
+    members = identifiers_of(connection, [asked.profile_id])
+    links = links_of(connection, [asked.profile_id])
+    refused = [
+        link
+        for link in links_at(connection, [each.key for each in members])
+        if not link.is_live
+    ]
+    root = members[0].key
+    ways = {each.key: path(links, root, each.key) or [] for each in members}
+    return Profile(asked, members, ways, refused)
+
+
+def _steps(links: Sequence[Link], start: Identifier) -> Iterator[Step]:
+    ends = [start]
+    for link in links:
+        ends.append(link.other(ends[-1].key))
+    for (a, b), link in zip(pairwise(ends), links, strict=True):
+        yield Step(a, b, link)
+
+
+def _why_not(
+    connection: duckdb.DuckDBPyConnection, answer: Answer, links: Iterable[Link]
+) -> Iterator[str]:
+    barriers = [step.link for step in answer.chain if not step.link.is_live]
+    declared = [link for link in _between(answer, links) if link not in barriers]
+    for link in dict.fromkeys([*barriers, *declared]):
+        yield from _limit(connection, link)
+        yield from _declaration(connection, link)
+    if not answer.chain:
+        yield "No evidence connects them: no record names both, directly or through anybody near them."
+    yield from _blocked_between(connection, answer)
+
+
+def _between(answer: Answer, links: Iterable[Link]) -> Iterator[Link]:
+    """Never-together rows between the two profiles, whether on the way or not."""
+    sides = {answer.a.profile_id, answer.b.profile_id}
+    for link in links:
+        if (
+            link.origin == "never together"
+            and {link.a.profile_id, link.b.profile_id} == sides
+        ):
+            yield link
+
+
+def _limit(connection: duckdb.DuckDBPyConnection, link: Link) -> Iterator[str]:
+    """Which values a merge would have brought together, where a limit forbade it."""
+    _, is_limit, kind = link.rule.partition("limit of ")
+    if not is_limit or link.rule.startswith("never"):
+        return
+    weak = link.b if link.b.is_shared else link.a
+    touched = links_at(connection, [weak.key]) if weak.is_shared else [link]
+    ends = {end for each in touched for end in (each.a, each.b) if not end.is_shared}
+    members = identifiers_of(connection, {e.profile_id for e in ends if e.profile_id})
+    values = [str(each) for each in members if each.kind == kind and not each.is_shared]
+    allowed = connection.execute(
+        "select max_per_profile from identity.int_identifier_rules where identifier_type = ?",
+        [kind],
+    ).fetchall()
+    shown = ", ".join(values[:6]) + (" …" if len(values) > 6 else "")
+    yield (
+        f"limit: a profile holds at most {allowed[0][0] if allowed else '?'} {kind};"
+        f" {weak if weak.is_shared else 'together they'} would bring together {len(values)}: {shown}"
+    )
+
+
+def _declaration(connection: duckdb.DuckDBPyConnection, link: Link) -> Iterator[str]:
+    if link.origin != "never together":
+        return
+    pair = sorted([(link.a.kind, link.a.value), (link.b.kind, link.b.value)])
+    rows = connection.execute(
+        """
+        select reason from seeds.never_together
+        where (identifier_type_a, identifier_value_a, identifier_type_b, identifier_value_b) in (
+            ($1, $2, $3, $4), ($3, $4, $1, $2)
+        )
+        """,
+        [*pair[0], *pair[1]],
+    ).fetchall()
+    reason = visible(rows[0][0] or "no reason given", 200) if rows else "no reason"
+    yield f"never_together: {link.a} and {link.b} ({reason})"
+
+
+def _blocked_between(
+    connection: duckdb.DuckDBPyConnection, answer: Answer
+) -> Iterator[str]:
+    """Values that records of both carried and that never identify anyone."""
+    keys = [
+        [
+            each.key,
+            *(i.key for i in identifiers_of(connection, [each.profile_id or ""])),
+        ]
+        for each in (answer.a, answer.b)
+    ]
+    rows = connection.execute(_BLOCKED_BETWEEN, keys).fetchall()
+    for kind, value, reason in rows:
+        yield (
+            f"blocked: records of both carry {visible(kind, 40)} {visible(value, 80)!r},"
+            f" which identifies nobody ({visible(reason or 'blocked', 80)})"
+        )
+
+
+_BLOCKED_BETWEEN = """
+    with sides as (
+        select distinct side.side, candidates.identifier_set_id
+        from identity.int_candidate_identifiers as candidates
+        join (
+            select 1 as side, unnest($1::bigint[]) as identifier_id
+            union all
+            select 2 as side, unnest($2::bigint[])
+        ) as side using (identifier_id)
+    ),
+    given as (
+        select distinct sides.side, item.item.type as kind, trim(item.item.value) as value
+        from sides
+        join identity.int_identifier_sets as sets using (identifier_set_id)
+        cross join unnest(sets.identifiers) as item (item)
+    ),
+    both_gave as (select kind, value from given group by kind, value having count(*) = 2)
+    select distinct both_gave.kind, both_gave.value, blocked.reason
+    from both_gave
+    join seeds.blocked_identifiers as blocked
+        on blocked.identifier_type in ('*', both_gave.kind)
+        and case blocked.match
+            when 'exact' then lower(both_gave.value) = blocked.blocked_value
+            else translate(both_gave.value, blocked.blocked_value, '') = ''
+        end
+    where both_gave.value <> ''
+    order by all
+    limit 5
+"""
+
+
+def _what_records_are(
+    connection: duckdb.DuckDBPyConnection, chain: Iterable[Step]
+) -> dict[str, str]:
+    """Record → what it was: an event's type and name, or an extract's row."""
+    ids = {
+        evidence.record_id
+        for step in chain
+        for evidence in (step.link.first, step.link.last)
+        if evidence
+    }
+    rows = connection.execute(
+        """
+        with asked as (select unnest(?::uuid[]) as record_id)
+        select record_id, event_type || coalesce(' ' || event_name, '')
+        from staging.fct_events join asked using (record_id)
+        union all
+        select record_id, 'row ' || row_key from staging.stg_landing__profiles join asked using (record_id)
+        union all
+        select record_id, 'row ' || row_key from staging.stg_landing__records join asked using (record_id)
+        """,
+        [sorted(str(each) for each in ids)],
+    ).fetchall()
+    return {str(record_id): visible(what, 80) for record_id, what in rows}
+
+
+def _told(link: Link) -> Iterator[tuple[str, Evidence]]:
+    if link.first:
+        yield "first", link.first
+    if link.last and link.last != link.first:
+        yield "last ", link.last
+
+
+def _rule(link: Link) -> str:
+    if link.is_live:
+        return (
+            "always together (declared by a person)"
+            if link.origin == "always together"
+            else "named by one record"
+        )
+    weak, strong = (link.b, link.a) if link.b.is_shared else (link.a, link.b)
+    if link.demotion == "hub" and link.b.profile_id is None:
+        weak, strong = link.b, link.a
+    said = MEANS[link.demotion or ""].format(weak=weak, strong=strong)
+    return f"{said} (rule: {link.rule})"
+
+
+def _shortly(link: Link) -> str:
+    if not link.first:
+        return ", declared by a person"
+    return f", {visible(link.first.source_id, 40)} {link.first.at:%Y-%m-%d %H:%M}"
+
+
+def _whose(identifier: Identifier) -> str:
+    return identifier.profile_id or "nobody (a hub)"
+
+
+def _plain(identifier: Identifier) -> dict[str, Any]:
+    return {
+        "type": identifier.kind,
+        "value": identifier.value,
+        "profile_id": identifier.profile_id,
+        "is_shared": identifier.is_shared,
+    }

@@ -1,0 +1,334 @@
+"""The identity graph as the read copy holds it: identifiers, what speaks for and against their being one person, paths.
+
+Reads fct_identity_edges and dim_identifiers and decides nothing: which edge counts is SQL. What is said about it is
+explain.py's business.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import heappop, heappush
+from typing import Any
+from uuid import UUID
+
+import duckdb
+
+from orchestration.identity.picture import Edge, Node, visible
+from orchestration.warehouse.phones import e164
+
+# How much of the graph around two people is looked at, in edges; a bound for memory, far above what a person has.
+MOST_EDGES = 50_000
+
+
+class NotFoundError(LookupError):
+    """No identifier is meant, or several are. The message says so to a person."""
+
+
+@dataclass(frozen=True)
+class Identifier:
+    """One identifier and whose it is. A hub has no profile."""
+
+    key: int
+    kind: str
+    value: str
+    profile_id: str | None = None
+    is_shared: bool = False
+
+    def __str__(self) -> str:
+        return f"{visible(self.kind, 40)}:{visible(self.value, 80)}"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A landed record that names two identifiers."""
+
+    at: datetime
+    record_id: UUID
+    source_id: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """A row of fct_identity_edges."""
+
+    a: Identifier
+    b: Identifier
+    is_live: bool
+    origin: str
+    demotion: str | None
+    rule: str
+    first: Evidence | None
+    last: Evidence | None
+
+    def other(self, key: int) -> Identifier:
+        return self.b if self.a.key == key else self.a
+
+
+def find(connection: duckdb.DuckDBPyConnection, text: str) -> Identifier:
+    """The identifier that a person means by `type:value` or by a value alone, normalised as the warehouse does it."""
+    found = _known(connection, text)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        known = " and ".join(str(each) for each in found)
+        raise NotFoundError(
+            f"{visible(text, 80)!r} is known as {known}: say which one, as type:value."
+        )
+    raise NotFoundError(_why_unknown(connection, text))
+
+
+def _known(connection: duckdb.DuckDBPyConnection, text: str) -> list[Identifier]:
+    """Every identifier that the text may mean; a value may hold a colon itself."""
+    found = _with_value(connection, text, kind=None)
+    prefix, colon, value = text.partition(":")
+    if colon:
+        found = _with_value(connection, value, kind=prefix.strip()) or found
+    return found
+
+
+def _with_value(
+    connection: duckdb.DuckDBPyConnection, value: str, kind: str | None
+) -> list[Identifier]:
+    rows = connection.execute(
+        _FIND, {"value": value, "kind": kind, "phones": _phones(connection, value)}
+    ).fetchall()
+    return [Identifier(*row) for row in rows]
+
+
+def _phones(connection: duckdb.DuckDBPyConnection, value: str) -> list[str]:
+    """The numbers that the value is, read in every region that a source has."""
+    if len(value) > 40:
+        return []
+    regions = connection.execute(
+        "select distinct coalesce(default_region, '') from raw.sources union select '' order by 1"
+    ).fetchall()
+    numbers = {e164(value.strip(), region) for (region,) in regions}
+    return sorted(number for number in numbers if number)
+
+
+# Which forms a value takes is said by int_candidate_identifiers; these are the same.
+_FIND = """
+    with asked as (
+        select
+            trim($value) as given,
+            lower(nfc_normalize(trim($value))) as folded,
+            coalesce(
+                (select same_as from seeds.identifier_types where identifier_type = $kind), $kind
+            ) as kind
+    ),
+    known as (
+        select identifier_id, identifier_type, identifier_value, profile_id, is_shared
+        from identity.dim_identifiers
+        union all
+        select identifier_id, identifier_type, identifier_value, null, false
+        from identity.fct_identity_demotions
+        where demotion = 'hub'
+    )
+    select known.*
+    from known, asked
+    where (asked.kind is null or known.identifier_type = asked.kind)
+        and case known.identifier_type
+            when 'email' then known.identifier_value = asked.folded
+            when 'email_sha256' then known.identifier_value = lower(asked.given)
+            when 'phone' then known.identifier_value in (select unnest($phones))
+            else known.identifier_value = asked.given
+        end
+    order by known.identifier_type
+"""
+
+
+def _why_unknown(connection: duckdb.DuckDBPyConnection, text: str) -> str:
+    said = repr(visible(text, 80))
+    value = text.partition(":")[2] or text
+    blocked = connection.execute(_BLOCKED, [[text, value]]).fetchall()
+    if blocked:
+        return (
+            f"{said} identifies nobody: the seed blocked_identifiers blocks it"
+            f" ({visible(blocked[0][0] or 'no reason given', 80)})."
+        )
+    kinds = connection.execute(
+        "select distinct identifier_type from identity.dim_identifiers order by 1"
+    ).fetchall()
+    return (
+        f"No record names {said}. Identifiers are given as type:value or as a value alone;"
+        f" the types are {', '.join(visible(kind, 40) for (kind,) in kinds) or 'none yet'}."
+    )
+
+
+_BLOCKED = """
+    select blocked.reason
+    from seeds.blocked_identifiers as blocked, (select unnest(?) as value) as asked
+    where (blocked.match = 'exact' and lower(trim(asked.value)) = blocked.blocked_value)
+        or (blocked.match = 'characters' and translate(trim(asked.value), blocked.blocked_value, '') = '')
+    order by blocked.reason
+"""
+
+
+def identifiers_of(
+    connection: duckdb.DuckDBPyConnection, profile_ids: Iterable[str]
+) -> list[Identifier]:
+    """The identifiers of profiles, those first that are strong and early; shared ones are where they are at home."""
+    rows = connection.execute(
+        """
+        select identifier_id, identifier_type, identifier_value, profile_id, is_shared
+        from identity.dim_identifiers
+        where profile_id in (select unnest(?::varchar[]))
+        order by is_shared, priority, first_record_id, identifier_type, identifier_value
+        """,
+        [sorted(set(profile_ids))],
+    ).fetchall()
+    return [Identifier(*row) for row in rows]
+
+
+def links_of(
+    connection: duckdb.DuckDBPyConnection, profile_ids: Iterable[str]
+) -> list[Link]:
+    """What connects each of these profiles."""
+    return _links(
+        connection,
+        "profile_id in (select unnest(?::varchar[]))",
+        sorted(set(profile_ids)),
+    )
+
+
+def links_at(connection: duckdb.DuckDBPyConnection, keys: Iterable[int]) -> list[Link]:
+    """Everything that speaks for or against these identifiers being one person with another."""
+    chosen = "in (select unnest(?::bigint[]))"
+    listed = sorted(set(keys))
+    at_a = _links(connection, f"identifier_id_a {chosen}", listed)
+    at_b = _links(connection, f"identifier_id_b {chosen}", listed)
+    return list(dict.fromkeys([*at_a, *at_b]))
+
+
+def _links(
+    connection: duckdb.DuckDBPyConnection, where: str, values: Sequence[object]
+) -> list[Link]:
+    rows = connection.execute(
+        _LINKS.format(where=where, limit=MOST_EDGES), [values]
+    ).fetchall()
+    return [_link(row) for row in rows]
+
+
+_LINKS = """
+    with edges as (select * from identity.fct_identity_edges where {where})
+    select
+        edges.identifier_id_a, identifier_type_a, identifier_value_a, a.profile_id, coalesce(a.is_shared, false),
+        edges.identifier_id_b, identifier_type_b, identifier_value_b, b.profile_id, coalesce(b.is_shared, false),
+        is_live, origin, demotion, rule,
+        edges.first_seen_at, earliest_record_id, earliest_source_id,
+        edges.last_seen_at, latest_record_id, latest_source_id
+    from edges
+    left join identity.dim_identifiers as a on edges.identifier_id_a = a.identifier_id
+    left join identity.dim_identifiers as b on edges.identifier_id_b = b.identifier_id
+    order by not is_live, edges.first_seen_at, earliest_record_id, 1, 6, origin
+    limit {limit}
+"""
+
+
+def _link(row: tuple[Any, ...]) -> Link:
+    a, b = Identifier(*row[:5]), Identifier(*row[5:10])
+    first, last = (
+        Evidence(*found) if found[1] else None for found in (row[14:17], row[17:20])
+    )
+    return Link(a, b, row[10], row[11], row[12], row[13], first, last)
+
+
+def path(links: Iterable[Link], start: int, end: int) -> list[Link] | None:
+    """The way from one identifier to the other with the fewest links that do not count, then with the fewest at all.
+
+    Dijkstra's algorithm; of equally good ways, always the same one. None when there is no way.
+    """
+    at = _by_end(links)
+    best: dict[int, tuple[int, int]] = {start: (0, 0)}
+    came: dict[int, Link] = {}
+    queue = [(0, 0, start)]
+    while queue:
+        refused, steps, key = heappop(queue)
+        if key == end:
+            return list(_back(came, start, end))
+        if (refused, steps) > best[key]:
+            continue
+        for link in at[key]:
+            other = link.other(key).key
+            cost = refused + (not link.is_live), steps + 1
+            if other not in best or cost < best[other]:
+                best[other], came[other] = cost, link
+                heappush(queue, (*cost, other))
+    return None
+
+
+def _back(came: Mapping[int, Link], start: int, end: int) -> Iterator[Link]:
+    way, key = [], end
+    while key != start:
+        way.append(came[key])
+        key = came[key].other(key).key
+    yield from reversed(way)
+
+
+def _by_end(links: Iterable[Link]) -> dict[int, list[Link]]:
+    at: dict[int, list[Link]] = defaultdict(list)
+    for link in sorted(links, key=lambda link: (link.a.key, link.b.key, link.origin)):
+        at[link.a.key].append(link)
+        at[link.b.key].append(link)
+    return at
+
+
+def around(
+    connection: duckdb.DuckDBPyConnection, start: Identifier, reach: int
+) -> list[Link]:
+    """What connects the identifier's profile, and what lies within `reach` refusals of it, other profiles in whole."""
+    links: dict[Link, None] = {}
+    profiles = {start.profile_id} if start.profile_id and not start.is_shared else set()
+    keys, seen, whole = {start.key}, set[int](), set[str]()
+    for step in range(reach + 1):
+        found = links_of(connection, profiles - whole) if profiles - whole else []
+        whole |= profiles
+        links |= dict.fromkeys(found)
+        keys |= {i.key for i in identifiers_of(connection, profiles) if not i.is_shared}
+        keys |= {end.key for link in found for end in (link.a, link.b)}
+        if step == reach or len(links) >= MOST_EDGES:
+            break
+        met = links_at(connection, keys - seen)
+        seen |= keys
+        links |= dict.fromkeys(met)
+        ends = {end for link in met for end in (link.a, link.b)}
+        # A hub leads to everybody: it is an end of the way, never a part of it.
+        keys = {end.key for end in ends if end.profile_id} - seen
+        profiles = {e.profile_id for e in ends if e.profile_id and not e.is_shared}
+    return list(links)
+
+
+def component(
+    connection: duckdb.DuckDBPyConnection, profile_id: str
+) -> tuple[list[Node], list[Edge]]:
+    """A profile for the picture: its identifiers and whatever they were seen with and kept apart from."""
+    members = identifiers_of(connection, [profile_id])
+    links = links_at(connection, [member.key for member in members])
+    known = {member.key: member for member in members}
+    others = {
+        e.key: e for link in links for e in (link.a, link.b) if e.key not in known
+    }
+    nodes = [_node(each, profile_id) for each in [*members, *others.values()]]
+    return nodes, [_edge(link) for link in links]
+
+
+def _node(identifier: Identifier, profile_id: str) -> Node:
+    role, note = "member", ""
+    if identifier.profile_id is None:
+        role, note = "shared", "nobody's"
+    elif identifier.is_shared:
+        role, note = "shared", "shared"
+    elif identifier.profile_id != profile_id:
+        role, note = "stranger", "another profile"
+    return Node(identifier.key, identifier.kind, identifier.value, role, note)
+
+
+def _edge(link: Link) -> Edge:
+    said = f"{link.first.source_id} · {link.first.at:%Y-%m-%d}" if link.first else ""
+    return Edge(
+        link.a.key,
+        link.b.key,
+        said or link.rule,
+        refused=None if link.is_live else link.rule,
+    )

@@ -1,3 +1,4 @@
+-- depends_on: {{ ref('int_profile_touches') }}
 with
 
 identifiers as (select * from {{ ref('int_identifiers') }}),

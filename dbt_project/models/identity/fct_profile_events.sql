@@ -4,14 +4,20 @@ with
 
 events as (select * from {{ ref('fct_events') }}),
 
-record_profiles as (select * from {{ ref('int_record_profiles') }}),
+set_profiles as (select * from {{ ref('int_set_profiles') }}),
+
+timed_records as (select * from {{ ref('int_timed_records') }}),
 
 final as (
     select
         events.*,
-        record_profiles.profile_id
+        case when set_profiles.is_by_time then timed_records.profile_id
+            else set_profiles.profile_id
+        end as profile_id
     from events
-    left join record_profiles on events.record_id = record_profiles.record_id
+    left join set_profiles
+        on events.identifier_set_id = set_profiles.identifier_set_id
+    left join timed_records on events.record_id = timed_records.record_id
 )
 
 select * from final

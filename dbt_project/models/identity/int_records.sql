@@ -2,7 +2,7 @@
 
 with
 
-events as (select * from {{ ref('fct_events') }}),
+events as (select * from {{ ref('int_distinct_events') }}),
 
 profiles as (select * from {{ ref('stg_landing__profiles') }}),
 
@@ -15,7 +15,8 @@ final as (
         source_id,
         occurred_at,
         identifier_set_id,
-        identifiers
+        identifiers,
+        _load_id
     from events
     union all
     select
@@ -25,7 +26,8 @@ final as (
         coalesce(observed_at, received_at) as occurred_at,
         {{ hash_bigint("source_id || ':' || " ~ identifiers_text('identifiers')) }}
             as identifier_set_id,
-        identifiers
+        identifiers,
+        _load_id
     from profiles
     where op = 'upsert'
     union all
@@ -36,7 +38,8 @@ final as (
         coalesce(occurred_at, received_at) as occurred_at,
         {{ hash_bigint("source_id || ':' || " ~ identifiers_text('identifiers')) }}
             as identifier_set_id,
-        identifiers
+        identifiers,
+        _load_id
     from records
     where op = 'upsert'
 )

@@ -46,53 +46,15 @@ with_session_key as (
 ),
 
 -- A blank is nobody's session.
-final as (
+with_checked_key as (
     select
-        with_session_key.record_id,
-        with_session_key.source_id,
-        with_session_key.event_id,
-        with_session_key.event_type,
-        with_session_key.event_name,
-        with_session_key.canonical_name,
-        with_session_key.order_effect,
-        with_session_key.occurred_at,
-        with_session_key.received_at,
-        with_session_key.original_timestamp,
-        with_session_key.sent_at,
-        with_session_key.channel,
-        with_session_key.is_server,
-        with_session_key.anonymous_id,
-        with_session_key.user_id,
+        with_session_key.*,
         case
             when
                 blocked_identifiers.blocked_value is null
                 and translate(with_session_key.given_session_key, '0- ', '') <> ''
                 then with_session_key.given_session_key
-        end as session_key,
-        with_session_key.order_id,
-        with_session_key.subscription_id,
-        with_session_key.product_id,
-        with_session_key.currency,
-        with_session_key.value,
-        with_session_key.page_url,
-        with_session_key.page_path,
-        with_session_key.page_title,
-        with_session_key.referrer,
-        with_session_key.utm_source,
-        with_session_key.utm_medium,
-        with_session_key.utm_campaign,
-        with_session_key.utm_term,
-        with_session_key.utm_content,
-        with_session_key.user_agent,
-        with_session_key.campaign_tags,
-        with_session_key.kept_campaign,
-        with_session_key.identifiers,
-        with_session_key.identifier_set_id,
-        with_session_key.properties,
-        with_session_key.traits,
-        with_session_key.context,
-        with_session_key.consent,
-        with_session_key._load_id
+        end as session_key
     from with_session_key
     left join blocked_identifiers
         on
@@ -100,6 +62,56 @@ final as (
             and blocked_identifiers.match = 'exact'
             and lower(with_session_key.given_session_key)
             = blocked_identifiers.blocked_value
+),
+
+-- Two sources that name different fields never share a session.
+final as (
+    select
+        record_id,
+        source_id,
+        event_id,
+        event_type,
+        event_name,
+        canonical_name,
+        order_effect,
+        occurred_at,
+        received_at,
+        original_timestamp,
+        sent_at,
+        channel,
+        is_server,
+        anonymous_id,
+        user_id,
+        session_key,
+        case
+            when session_key is not null
+                then {{ hash_bigint("session_key_field || ':' || session_key") }}
+        end as session_key_id,
+        order_id,
+        subscription_id,
+        product_id,
+        currency,
+        value,
+        page_url,
+        page_path,
+        page_title,
+        referrer,
+        utm_source,
+        utm_medium,
+        utm_campaign,
+        utm_term,
+        utm_content,
+        user_agent,
+        campaign_tags,
+        kept_campaign,
+        identifiers,
+        identifier_set_id,
+        properties,
+        traits,
+        context,
+        consent,
+        _load_id
+    from with_checked_key
 )
 
 select * from final

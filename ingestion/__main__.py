@@ -21,6 +21,7 @@ from ingestion.collector.keys import Key, KeyStore, Scope, UnknownKey
 from ingestion.collector.metrics import FOLDER
 from ingestion.collector.server import listen, serve
 from ingestion.connectors import load_sources
+from ingestion.contracts import schemas
 from ingestion.contracts.clock import read_moment
 from ingestion.contracts.triggers import load_triggers
 from ingestion.front_door import check_declarations, mappings, webhook_sources
@@ -140,6 +141,12 @@ def replay_rejects(given: argparse.Namespace) -> int:
     return 0
 
 
+def write_schemas(given: argparse.Namespace) -> int:
+    changed = schemas.write(load_triggers(settings().triggers_dir))
+    print("\n".join(changed) or "nothing changed")
+    return 0
+
+
 def _wanted(given: argparse.Namespace) -> rejects.Filter:
     since = read_moment(given.since)[0] if given.since else None
     return rejects.Filter(given.source, given.code, given.endpoint, since, given.id)
@@ -215,6 +222,8 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("key_id", help="its id, or the beginning of it")
     revoke.set_defaults(run=revoke_key)
     _add_rejects(commands)
+    writing = commands.add_parser("schemas", help="write the contracts' JSON Schemas")
+    writing.set_defaults(run=write_schemas)
     return parser
 
 

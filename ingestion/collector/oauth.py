@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 import httpx
 import jwt
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ingestion.collector.keys import Key, TenantName
@@ -142,13 +141,17 @@ class IssuerKeys:
         """Replace the keys by what the issuer publishes now; leave them when it doesn't answer properly."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                published = orjson.loads(await _fetched(self._url))
-            keys = dict(_usable(published["keys"]))
-        except (TimeoutError, httpx.HTTPError, ValueError, KeyError, TypeError):
+                published = _KeySet.model_validate_json(await _fetched(self._url))
+        except (TimeoutError, httpx.HTTPError, ValueError):
             return
+        keys = dict(_usable(published.keys))
         if len(keys) == 1:
             keys[None] = next(iter(keys.values()))  # a token may leave out the only id
         self._keys, self._read_at = keys, self._clock()
+
+
+class _KeySet(BaseModel):
+    keys: list[PublicKey]
 
 
 async def _fetched(url: str) -> bytes:

@@ -1,6 +1,8 @@
 """Keys are found by their text, kept as hashes, and gone when revoked; the command line does the same."""
 
 import threading
+import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,33 @@ def test_a_key_may_be_bound_to_web_origins(store: KeyStore) -> None:
     assert free.allows_origin(None)
 
 
+def test_a_rotated_key_and_its_successor_are_both_good_for_a_while(
+    store: KeyStore,
+) -> None:
+    text, key = store.create("web", ("tracker",), ("https://a.b",), 5.0, "acme")
+    new_text, new, old = store.rotate(key.key_id, timedelta(seconds=0.3))
+    rights = {"source_id", "scopes", "origins", "events_per_second", "tenant"}
+    assert new.model_dump(include=rights) == key.model_dump(include=rights)
+    assert new.replaces == old.key_id == key.key_id
+    assert new_text != text
+    assert store.find(text) == old
+    assert store.find(new_text) == new
+    time.sleep(0.35)
+    assert store.find(text) is None
+    assert store.find(new_text) == new
+
+
+def test_a_key_at_its_end_is_not_rotated_again(store: KeyStore) -> None:
+    _, key = store.create("web", ("tracker",))
+    store.rotate(key.key_id, timedelta(hours=1))
+    with pytest.raises(ValueError, match="rotated before"):
+        store.rotate(key.key_id, timedelta(hours=1))
+    _, other = store.create("web", ("tracker",))
+    store.revoke(other.key_id)
+    with pytest.raises(ValueError, match="is revoked"):
+        store.rotate(other.key_id, timedelta(hours=1))
+
+
 @pytest.mark.parametrize(
     ("headers", "offered"),
     [
@@ -129,10 +158,15 @@ def test_the_command_line_makes_lists_and_revokes_keys(
     assert main(["keys", "import", "MINE", *given]) == 0
     assert main(["keys", "import", "MINE", *given]) == 1
     assert "exists already" in capsys.readouterr().err
+    assert main(["keys", "rotate", key.key_id, "--overlap-hours", "2"]) == 0
+    said = capsys.readouterr()
+    assert KeyStore(store._path).find(said.out.split()[-1])
+    assert f"{key.key_id} is good until" in said.err
     assert main(["keys", "revoke", key.key_id]) == 0
     assert main(["keys", "revoke", "nope"]) == 1
     assert "0 keys" in capsys.readouterr().err
     main(["keys", "list"])
     listed = capsys.readouterr().out
     assert "revoked" in listed
+    assert f"replaces {key.key_id}" in listed
     assert text not in listed

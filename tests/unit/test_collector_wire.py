@@ -5,9 +5,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import ValidationError
 
 from ingestion.contracts import Event
 from ingestion.contracts.clock import read_moment
+from ingestion.contracts.mappings import EventMapping
 from ingestion.contracts.refusals import Refused
 from ingestion.contracts.shapes import Origin
 from ingestion.contracts.wire import read_event
@@ -37,6 +39,63 @@ def refusal(call: dict[str, Any], **known: Any) -> Refused:
 
 def ids(event: Event) -> list[tuple[str, str]]:
     return [(each["type"], each["value"]) for each in event.identifiers]
+
+
+# What the source declares
+
+
+MAPPED = EventMapping(
+    identifiers={
+        "loyalty_id": "properties.card.number",
+        "email": "properties.contacts.0.mail",
+        "crm_id": "traits.crm",
+        "till": "context.till",
+    },
+    identity="phone",
+)
+
+
+def test_identifiers_are_read_where_the_source_says_they_are() -> None:
+    event = read(
+        {
+            "type": "track",
+            "event": "Till Receipt",
+            "userId": "u-1",
+            "properties": {
+                "card": {"number": 4711},
+                "contacts": [{"mail": "ada@example.com"}],
+            },
+            "context": {"till": True},
+        },
+        mapping=MAPPED,
+    )
+    assert ids(event) == [
+        ("user_id", "u-1"),
+        ("loyalty_id", "4711"),
+        ("email", "ada@example.com"),
+    ]
+    assert event.flags == ["unreadable_identifier"]
+
+
+def test_a_source_may_fix_the_type_of_an_untyped_identity() -> None:
+    call = {"event_name": "x", "identity": "0171 2345678", "payload": {"card": 1}}
+    assert ids(read(call, mapping=MAPPED)) == [("phone", "0171 2345678")]
+    assert ids(read(call)) == [("user_id", "0171 2345678")]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("identifiers", {"email": "mail"}),
+        ("identifiers", {"email": "properties."}),
+        ("identifiers", {"": "properties.mail"}),
+        ("identity", ""),
+        ("identities", {}),
+    ],
+)
+def test_a_mapping_names_places_within_the_event(field: str, value: object) -> None:
+    with pytest.raises(ValidationError):
+        EventMapping.model_validate({field: value})
 
 
 # Shapes

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from ingestion.__main__ import main
+from ingestion.collector.pages import page
 from ingestion.contracts.refusals import Refused
 from ingestion.contracts.triggers import TriggerError, catalogue, load_triggers
 from ingestion.settings import PROJECT_ROOT, Settings
@@ -324,3 +325,46 @@ def test_the_catalogue_shows_every_version_with_its_schema(tmp_path: Path) -> No
     assert schema["required"] == ["survey_id", "score"]
     assert schema["properties"]["score"]["maximum"] == 10
     assert yaml.safe_dump(shown)  # plain data all the way down
+
+
+def test_a_browser_gets_the_catalogue_as_a_page(tmp_path: Path) -> None:
+    with Collector(tmp_path, triggers=SHIPPED) as collector:
+        accept = "text/html,application/xhtml+xml,*/*;q=0.8"
+        shown = collector.send("GET", "/triggers", headers={"Accept": accept})
+    assert shown.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in shown.headers["content-security-policy"]
+    for words in (
+        '<section id="nps_submitted-2.0">',
+        "Recipient, one of: <b>user_id, email, anonymous_id</b>",
+        "integer from 0 to 10",
+        "string one of basic, plus, family",
+        "<code>comment</code> <small>optional</small>",
+        "POST /triggers/contract_ending",
+        "&quot;ends_on&quot;: &quot;2026-03-31&quot;",
+    ):
+        assert words in shown.text, words
+
+
+def test_whatever_a_declaration_says_is_text_on_the_page(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>&\"'"
+    (tmp_path / "bad.v1.yml").write_text(
+        yaml.safe_dump(
+            {
+                "name": "bad",
+                "version": "1.0",
+                "description": evil,
+                "owner": evil,
+                "purpose": "service",
+                "audience": {"identifiers": ["email"]},
+                "properties": {
+                    "a": {"type": "text", "description": evil, "example": evil},
+                    "b": {"type": "text", "description": "d", "values": [evil]},
+                    "c": {"type": "text", "description": "d", "pattern": "<b>"},
+                },
+            }
+        )
+    )
+    shown = page(catalogue(load_triggers(tmp_path)))
+    assert "<script" not in shown
+    assert "<b>)" not in shown
+    assert shown.count("&lt;script&gt;alert(1)") >= 4

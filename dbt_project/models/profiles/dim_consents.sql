@@ -8,58 +8,90 @@ consents as (
 identifiers as (select * from {{ ref('dim_identifiers') }}),
 
 -- Latest wins; at one time the denial counts as the later word.
-ordered as (
+last_words as (
     select
-        *,
+        contact_type,
+        contact_value,
+        purpose,
+        channel,
+        max(case when state = 'granted' then occurred_at end) as granted_at,
+        max(case when state = 'denied' then occurred_at end) as denied_at
+    from consents
+    group by contact_type, contact_value, purpose, channel
+),
+
+standing as (
+    select
+        contact_type,
+        contact_value,
+        purpose,
+        channel,
+        case
+            when denied_at is null or granted_at > denied_at then 'granted'
+            else 'denied'
+        end as state,
+        denied_at,
+        granted_at
+    from last_words
+),
+
+-- What keeps saying so since the last opposite. A denial at the very time of a grant
+-- comes after it.
+held as (
+    select
+        consents.*,
         row_number() over (
-            partition by contact_type, contact_value, purpose, channel
-            order by
-                occurred_at asc,
-                case when state = 'denied' then 2 else 1 end asc,
-                record_id asc
+            partition by
+                consents.contact_type,
+                consents.contact_value,
+                consents.purpose,
+                consents.channel
+            order by consents.occurred_at asc, consents.record_id asc
         ) as place
     from consents
+    inner join standing
+        on
+            consents.contact_type = standing.contact_type
+            and consents.contact_value = standing.contact_value
+            and consents.purpose = standing.purpose
+            and consents.channel = standing.channel
+            and consents.state = standing.state
+    where
+        (
+            standing.state = 'granted'
+            and (
+                standing.denied_at is null
+                or consents.occurred_at > standing.denied_at
+            )
+        )
+        or (
+            standing.state = 'denied'
+            and (
+                standing.granted_at is null
+                or consents.occurred_at >= standing.granted_at
+            )
+        )
 ),
 
-with_latest as (
-    select
-        *,
-        max(place) over (
-            partition by contact_type, contact_value, purpose, channel
-        ) as last_place,
-        max(case when state = 'granted' then place else 0 end) over (
-            partition by contact_type, contact_value, purpose, channel
-        ) as last_granted_place,
-        max(case when state = 'denied' then place else 0 end) over (
-            partition by contact_type, contact_value, purpose, channel
-        ) as last_denied_place
-    from ordered
-),
-
--- The row that began the state which stands: the first one after the last opposite.
+-- The record that began the state which stands.
 final as (
     select
-        with_latest.contact_type,
-        with_latest.contact_value,
+        held.contact_type,
+        held.contact_value,
         identifiers.profile_id,
-        with_latest.purpose,
-        with_latest.channel,
-        with_latest.state,
-        with_latest.occurred_at as since,
-        with_latest.source_id,
-        with_latest.record_id,
-        with_latest.evidence
-    from with_latest
+        held.purpose,
+        held.channel,
+        held.state,
+        held.occurred_at as since,
+        held.source_id,
+        held.record_id,
+        held.evidence
+    from held
     left join identifiers
         on
-            with_latest.contact_type = identifiers.identifier_type
-            and with_latest.contact_value = identifiers.identifier_value
-    where
-        with_latest.place = case
-            when with_latest.last_granted_place > with_latest.last_denied_place
-                then with_latest.last_denied_place + 1
-            else with_latest.last_granted_place + 1
-        end
+            held.contact_type = identifiers.identifier_type
+            and held.contact_value = identifiers.identifier_value
+    where held.place = 1
 )
 
 select * from final

@@ -1,3 +1,15 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='replace_keys',
+        unique_key='profile_id',
+        on_schema_change='fail',
+        meta={'touched': 'int_touched_profiles'},
+        post_hook="{{ remember({'int_profile_touches': '_touch_id', 'int_distinct_events': '_load_id', 'stg_landing__profiles': '_load_id'}) }}",
+    )
+}}
+-- depends_on: {{ ref('int_touched_profiles') }}
+
 with
 
 steps as (select * from {{ ref('int_attribute_steps') }}),
@@ -81,7 +93,11 @@ final as (
         occurred_at as changed_at,
         source_id,
         record_id,
-        rule
+        rule,
+        lead(occurred_at) over (
+            partition by profile_id, path
+            order by step_number asc
+        ) as superseded_at
     from changes
 )
 

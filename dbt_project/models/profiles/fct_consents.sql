@@ -1,39 +1,8 @@
+{{ config(materialized='view') }}
+
 with
 
-statements as (select * from {{ ref('int_consent_statements') }}),
-
-contacts as (select * from {{ ref('int_consent_contacts') }}),
-
-said as (
-    select
-        contacts.contact_type,
-        contacts.contact_value,
-        contacts.purpose,
-        contacts.channel,
-        contacts.state,
-        contacts.record_id,
-        statements.source_id,
-        statements.occurred_at,
-        statements.evidence,
-        min(statements.previous_state) as previous_state
-    from contacts
-    inner join statements
-        on
-            contacts.record_id = statements.record_id
-            and contacts.purpose = statements.purpose
-            and contacts.channel = statements.channel
-            and contacts.state = statements.state
-    group by
-        contacts.contact_type,
-        contacts.contact_value,
-        contacts.purpose,
-        contacts.channel,
-        contacts.state,
-        contacts.record_id,
-        statements.source_id,
-        statements.occurred_at,
-        statements.evidence
-),
+said as (select * from {{ ref('int_consent_contacts') }}),
 
 -- Grants of an extract that were not seen to change there: nobody knows how old
 -- they are.
@@ -42,7 +11,19 @@ undated_grants as (
     where
         evidence = 'extract'
         and state = 'granted'
-        and previous_state is distinct from 'denied'
+        and previous_state is null
+),
+
+first_denials as (
+    select
+        contact_type,
+        contact_value,
+        purpose,
+        channel,
+        min(occurred_at) as occurred_at
+    from said
+    where state = 'denied'
+    group by contact_type, contact_value, purpose, channel
 ),
 
 -- Such a grant is no newer evidence than a denial that was there before it.
@@ -54,18 +35,17 @@ overruled as (
         undated_grants.channel,
         undated_grants.record_id
     from undated_grants
-    inner join said as denials
+    inner join first_denials
         on
-            undated_grants.contact_type = denials.contact_type
-            and undated_grants.contact_value = denials.contact_value
-            and undated_grants.purpose = denials.purpose
+            undated_grants.contact_type = first_denials.contact_type
+            and undated_grants.contact_value = first_denials.contact_value
+            and undated_grants.purpose = first_denials.purpose
     where
-        denials.state = 'denied'
-        and denials.occurred_at <= undated_grants.occurred_at
+        first_denials.occurred_at <= undated_grants.occurred_at
         and (
-            undated_grants.channel = denials.channel
+            undated_grants.channel = first_denials.channel
             or undated_grants.channel = 'all'
-            or denials.channel = 'all'
+            or first_denials.channel = 'all'
         )
 ),
 
@@ -80,7 +60,8 @@ final as (
         said.source_id,
         said.record_id,
         said.evidence,
-        said.state = 'denied' or overruled.record_id is null as is_counted
+        said.state = 'denied'
+        or (said.state = 'granted' and overruled.record_id is null) as is_counted
     from said
     left join overruled
         on

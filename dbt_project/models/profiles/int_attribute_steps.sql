@@ -1,11 +1,18 @@
 with
 
-observations as (
-    select * from {{ ref('int_profile_observations') }}
-    where not is_withdrawn
-),
+all_observations as (select * from {{ ref('int_profile_observations') }}),
+
+touched_profiles as (select * from {{ ref('int_touched_profiles') }}),
 
 attribute_rules as (select * from {{ ref('attribute_rules') }}),
+
+observations as (
+    select all_observations.*
+    from all_observations
+    inner join touched_profiles
+        on all_observations.profile_id = touched_profiles.profile_id
+    where not all_observations.is_withdrawn
+),
 
 paths as (select distinct path from observations),
 

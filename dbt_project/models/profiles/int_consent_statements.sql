@@ -1,17 +1,47 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='replace_keys',
+        unique_key='origin_id',
+        on_schema_change='fail',
+        meta={'touched': 'int_touched_origins'},
+        post_hook="{{ remember({'int_distinct_events': '_load_id', 'stg_landing__profiles': '_load_id'}) }}",
+    )
+}}
+
 with
 
-events as (select * from {{ ref('fct_profile_events') }}),
+touched_origins as (select * from {{ ref('int_touched_origins') }}),
 
-extract_rows as (
-    select * from {{ ref('stg_landing__profiles') }}
-    where op = 'upsert' and consent is not null
-),
+all_events as (select * from {{ ref('fct_events') }}),
+
+all_rows as (select * from {{ ref('stg_landing__profiles') }}),
 
 consent_words as (select * from {{ ref('consent_words') }}),
+
+suppressing_events as (select * from {{ ref('suppressing_events') }}),
+
+events as (
+    select
+        all_events.*,
+        touched_origins.origin_id
+    from all_events
+    inner join touched_origins on all_events.record_id = touched_origins.record_id
+),
+
+extract_rows as (
+    select
+        all_rows.*,
+        touched_origins.origin_id
+    from all_rows
+    inner join touched_origins on all_rows.record_id = touched_origins.record_id
+    where all_rows.op = 'upsert' and all_rows.consent is not null
+),
 
 consent_events as (
     select
         record_id,
+        origin_id,
         source_id,
         occurred_at,
         {{ json_texts('properties', [
@@ -27,6 +57,7 @@ consent_events as (
 from_events as (
     select
         record_id,
+        origin_id,
         source_id,
         cast(null as {{ dbt.type_string() }}) as row_key,
         occurred_at,
@@ -54,6 +85,7 @@ from_events as (
 envelopes as (
     select
         record_id,
+        origin_id,
         source_id,
         cast(null as {{ dbt.type_string() }}) as row_key,
         occurred_at,
@@ -64,6 +96,7 @@ envelopes as (
     union all
     select
         record_id,
+        origin_id,
         source_id,
         row_key,
         coalesce(observed_at, received_at) as occurred_at,
@@ -75,6 +108,7 @@ envelopes as (
 envelope_leaves as (
     select
         envelopes.record_id,
+        envelopes.origin_id,
         envelopes.source_id,
         envelopes.row_key,
         envelopes.occurred_at,
@@ -88,6 +122,7 @@ envelope_leaves as (
 from_envelopes as (
     select
         record_id,
+        origin_id,
         source_id,
         row_key,
         occurred_at,
@@ -99,10 +134,67 @@ from_envelopes as (
     from envelope_leaves
 ),
 
+-- A letter box that does not exist, or a complaint, is a denial in so many words. A
+-- bounce that its tool calls temporary is not.
+suppressions as (
+    select
+        events.record_id,
+        events.origin_id,
+        events.source_id,
+        events.occurred_at,
+        suppressing_events.purpose,
+        suppressing_events.channel,
+        {{ json_texts('events.properties', [
+            '$.kind', '$.bounce_type', '$.bounceType', '$.type', '$.contact',
+            '$.recipient', '$.email', '$.phone',
+        ]) }} as texts
+    from events
+    inner join suppressing_events
+        on events.canonical_name = suppressing_events.canonical_name
+),
+
+from_suppressions as (
+    select
+        suppressions.record_id,
+        suppressions.origin_id,
+        suppressions.source_id,
+        cast(null as {{ dbt.type_string() }}) as row_key,
+        suppressions.occurred_at,
+        'suppression' as evidence,
+        suppressions.purpose as sent_purpose,
+        suppressions.channel as sent_channel,
+        'denied' as sent_status,
+        coalesce(
+            {{ nth('suppressions.texts', 5) }},
+            {{ nth('suppressions.texts', 6) }},
+            {{ nth('suppressions.texts', 7) }},
+            {{ nth('suppressions.texts', 8) }}
+        ) as sent_contact
+    from suppressions
+    left join consent_words as temporary
+        on
+            temporary.kind = 'bounce'
+            and translate(
+                lower(
+                    coalesce(
+                        {{ nth('suppressions.texts', 1) }},
+                        {{ nth('suppressions.texts', 2) }},
+                        {{ nth('suppressions.texts', 3) }},
+                        {{ nth('suppressions.texts', 4) }}
+                    )
+                ),
+                '- ',
+                '__'
+            ) = temporary.word
+    where temporary.word is null
+),
+
 statements as (
     select * from from_events
     union all
     select * from from_envelopes
+    union all
+    select * from from_suppressions
 ),
 
 with_words as (
@@ -135,8 +227,9 @@ with_previous as (
         *,
         case
             when evidence = 'extract' then lag(state) over (
-                partition by evidence, source_id, row_key, purpose, channel
-                order by record_id asc, sent_purpose asc
+                partition by
+                    evidence, source_id, row_key, sent_purpose, sent_channel
+                order by record_id asc
             )
         end as previous_state
     from with_words
@@ -146,6 +239,7 @@ with_previous as (
 final as (
     select
         record_id,
+        origin_id,
         source_id,
         occurred_at,
         evidence,

@@ -2,37 +2,24 @@
 
 with
 
-changes as (
-    select * from {{ ref('fct_attribute_changes') }}
-    where changed_at <= {{ as_of() }}
-),
+changes as (select * from {{ ref('fct_attribute_changes') }}),
 
-last_steps as (
+-- The value that stands at as_of: the last change until then, unless it removed the
+-- attribute.
+final as (
     select
         profile_id,
         path,
-        max(step_number) as step_number
+        new_value as value,
+        {{ json_text('new_value', '$') }} as value_text,
+        changed_at,
+        source_id,
+        record_id
     from changes
-    group by profile_id, path
-),
-
--- The value that stands at as_of: the last change, unless it removed the attribute.
-final as (
-    select
-        changes.profile_id,
-        changes.path,
-        changes.new_value as value,
-        {{ json_text('changes.new_value', '$') }} as value_text,
-        changes.changed_at,
-        changes.source_id,
-        changes.record_id
-    from changes
-    inner join last_steps
-        on
-            changes.profile_id = last_steps.profile_id
-            and changes.path = last_steps.path
-            and changes.step_number = last_steps.step_number
-    where changes.new_value is not null
+    where
+        new_value is not null
+        and changed_at <= {{ as_of() }}
+        and (superseded_at is null or superseded_at > {{ as_of() }})
 )
 
 select * from final

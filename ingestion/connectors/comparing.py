@@ -1,72 +1,234 @@
 """An extract against the memory of what was landed: which rows are new or changed, missing, or to be refused.
 
-Nothing is written here; pulling.py lands what comes out.
+Everything found goes to the spool; nothing is landed here. pulling.py lands what comes out.
 """
 
 import base64
 import logging
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
 
 from ingestion.connectors import mapping
 from ingestion.connectors.declarations import ExtractSource
-from ingestion.connectors.memory import PLACE, Memory
-from ingestion.connectors.rows import Row, Unreadable
-from ingestion.connectors.values import CellError
+from ingestion.connectors.memory import BATCH, PLACE, Memory, fingerprint
+from ingestion.connectors.rows import Reading, Row, Unreadable
+from ingestion.connectors.spool import MARKED_DELETED, REFUSED, Found, Prepared, Spool
+from ingestion.connectors.values import CellError, is_marked
 from ingestion.contracts import STREAMS, Landed, Reject
 from ingestion.contracts.clock import FUTURE_LIMIT
+from ingestion.landing import new_record_id
 
 log = logging.getLogger(__name__)
 
 RAW_LIMIT = 64 * 1024  # bytes of a refused row that are kept
+ROW_LIMIT = 4 * 1024 * 1024
+"""Bytes of a landed row. The loader reads lines of up to 16 MiB; nothing that describes one person is near it."""
 FEW = 10  # so many missing rows are believed, whatever share they are
+SAID_EVERY = 100_000  # rows
 
 
 @dataclass
 class Comparison:
-    """What an extract holds, next to what was landed before."""
+    """What was noticed while the extract was read; the rows themselves are in the spool."""
 
-    hashes: dict[str, str] = field(default_factory=dict)  # of every row taken, by key
-    fresh: dict[str, Landed] = field(default_factory=dict)
-    rejects: list[Reject] = field(default_factory=list)
-    keys: set[str] = field(
-        default_factory=set
-    )  # of every row with a key, refused ones too
-    origin: dict[str, str] = field(default_factory=dict)  # key → file
+    counts: Counter[str] = field(default_factory=Counter)
     files: set[str] = field(default_factory=set)
     refused_files: set[str] = field(default_factory=set)
     keyless: int = 0  # rows that may be any of the missing ones
-    counts: Counter[str] = field(default_factory=Counter)
+    newest: datetime | None = None  # time that a row of the extract is about
 
 
-def compared(source: ExtractSource, memory: Memory, base: Path) -> Comparison:
-    """Read the whole extract once."""
-    found, now = Comparison(), datetime.now(UTC)
-    for item in source.extract.read(base):
-        found.counts["read"] += 1
-        if found.counts["read"] % 100_000 == 0:
-            log.info("%s: %d rows read", source.source_id, found.counts["read"])
-        try:
-            _take(source, memory, found, item, now)
-        except CellError as error:
+@dataclass(slots=True)
+class _Judged:
+    """A row that can be taken, if no other row of the pull speaks against it."""
+
+    row: Row
+    key: str
+    row_hash: bytes
+    body: mapping.Body | None  # None: marked as deleted
+
+
+class Comparing:
+    """One reading of an extract, batch by batch."""
+
+    def __init__(self, source: ExtractSource, memory: Memory, spool: Spool) -> None:
+        self._source, self._memory, self._spool = source, memory, spool
+        self._contract: type[Landed] = STREAMS[source.kind]
+        self._now = datetime.now(UTC)
+        self._columns = source.columns
+        self.found = Comparison()
+
+    def read(self, reading: Reading) -> Comparison:
+        """Read the whole extract once. Raises ExtractError."""
+        items = self._source.extract.read(reading)
+        while batch := list(islice(items, BATCH)):
+            with self._spool.together():
+                self._settle(list(self._judged(batch)))
+            before = self.found.counts["read"]
+            self.found.counts["read"] += len(batch)
+            if before // SAID_EVERY < self.found.counts["read"] // SAID_EVERY:
+                log.info("%s: %d rows read", self._source.source_id, before)
+        return self.found
+
+    def _judged(self, batch: Iterable[Row | Unreadable]) -> Iterator[_Judged]:
+        """The rows that can be taken by themselves; the others are refused."""
+        refused: list[str] = []
+        for item in batch:
+            key = None
+            try:
+                if (row := self._readable(item)) is None:
+                    continue
+                key = self._key(row)
+                yield self._one(row, key)
+            except CellError as error:
+                self._refuse(item, error)
+                if key is not None:
+                    refused.append(key)
+        self._spool.keep_refused(refused)
+
+    def _readable(self, item: Row | Unreadable) -> Row | None:
+        """The row, or None when its whole file was refused already."""
+        found = self.found
+        opening = item.file not in found.files
+        if opening:
+            found.files.add(item.file)
+        if isinstance(item, Unreadable):
+            found.keyless += 1
+            raise CellError(item.code, "", item.detail)
+        if opening:
+            self._check_columns(item)
+        elif item.file in found.refused_files:
             found.counts["rejected"] += 1
-            found.rejects.append(_reject(source, item, error, now))
-    return found
+            return None
+        return item
+
+    def _check_columns(self, row: Row) -> None:
+        """A column that is gone would silently empty an identifier or an amount for everyone."""
+        gone = self._source.extract.missing_columns(row, self._columns)
+        if gone:
+            self.found.refused_files.add(row.file)
+            self.found.keyless += 1
+            names = ", ".join(repr(name) for name in gone)
+            raise CellError(
+                "missing_column",
+                gone[0],
+                f"there is no column {names}; none of the rows were read. "
+                f"There are: {', '.join(list(row.values)[:30])}",
+            )
+
+    def _key(self, row: Row) -> str:
+        try:
+            return mapping.row_key(self._source, row.values)
+        except CellError:
+            self.found.keyless += 1
+            raise
+
+    def _one(self, row: Row, key: str) -> _Judged:
+        source, values = self._source, row.values
+        if source.delete_marker and is_marked(values, source.delete_marker):
+            return _Judged(row, key, MARKED_DELETED, None)
+        body = mapping.mapped(source, values)
+        self._note_time(body)
+        try:
+            return _Judged(row, key, mapping.row_hash(body), body)
+        except TypeError as error:
+            raise _unwritable(error) from error
+
+    def _note_time(self, body: mapping.Body) -> None:
+        moment = mapping.time_of(body)
+        if moment and (self.found.newest is None or moment > self.found.newest):
+            self.found.newest = moment
+
+    def _settle(self, judged: list[_Judged]) -> None:
+        """Against the other rows of this pull, and against what is landed."""
+        keys = [each.key for each in judged]
+        earlier = self._spool.found(keys)
+        known = self._memory.hashes(keys)
+        taken: dict[str, Found] = {}
+        fresh: dict[str, Prepared | None] = {}
+        for each in judged:
+            before = taken.get(each.key) or earlier.get(each.key)
+            try:
+                if self._is_settled(each, before):
+                    continue
+                fresh[each.key] = self._fresh(each, known.get(each.key))
+            except CellError as error:
+                self._refuse(each.row, error)
+                taken.setdefault(each.key, before or Found(REFUSED, ""))
+                continue
+            taken[each.key] = Found(each.row_hash, each.row.file)
+            if before and before.row_hash != REFUSED:
+                self.found.counts["superseded"] += 1
+        self._spool.take(taken, fresh)
+
+    def _is_settled(self, each: _Judged, before: Found | None) -> bool:
+        """Whether this pull has the row already. A later file replaces what an earlier one says."""
+        if before is None or before.row_hash == REFUSED:
+            return False
+        if before.row_hash == each.row_hash:
+            return True
+        if before.file == each.row.file:
+            raise CellError(
+                "duplicate_key",
+                self._source.row_key[0],
+                f"another row has the key {each.key!r} and other content; the first was taken. "
+                "Add the column that tells them apart to `row_key`",
+            )
+        return False
+
+    def _fresh(self, each: _Judged, known: bytes | None) -> Prepared | None:
+        """The row as it is to be landed; None if it is, or if it is gone."""
+        if each.body is None or known == each.row_hash:
+            return None
+        return _prepared(self._landed(each, each.body))
+
+    def _landed(self, each: _Judged, body: mapping.Body) -> Landed:
+        row = each.row
+        fields = {
+            **body,
+            **_times(body, self._now),
+            "source_id": self._source.source_id,
+            "received_at": self._now,
+            "row_key": each.key,
+            "row_hash": each.row_hash.hex(),
+            "file": row.file,
+            "line": row.line,
+        }
+        try:
+            return self._contract.model_validate(fields)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            path = ".".join(str(part) for part in first["loc"])
+            detail = f"{path}: {first['msg']}"
+            raise CellError("mistyped_value", path, detail) from error
+
+    def _refuse(self, item: Row | Unreadable, error: CellError) -> None:
+        self.found.counts["rejected"] += 1
+        reject = _reject(self._source, item, error, self._now)
+        mark = fingerprint(
+            reject.endpoint, reject.code, reject.path, reject.encoding, reject.raw
+        )
+        if self._spool.refuse(mark, _prepared(reject)):
+            self.found.counts["new_rejects"] += 1
 
 
 def missing(
-    source: ExtractSource, memory: Memory, found: Comparison
-) -> tuple[set[str], str]:
-    """Keys that are gone from the extract, and why they are not believed to be deleted; no reason: they are."""
+    source: ExtractSource, known: int, spool: Spool, found: Comparison, *, trusted: bool
+) -> tuple[int, str]:
+    """How many known rows are gone from the extract, and why they are not believed to be deleted; no reason: they are.
+
+    `trusted`: a person has looked, and the extract is right.
+    """
     if source.deletes == "none":
-        return set(), ""
-    gone = memory.rows.keys() - found.keys
-    if not gone:
+        return 0, ""
+    gone = spool.find_missing()
+    if not gone or trusted:
         return gone, ""
     if not found.counts["read"]:
         return gone, "the extract is empty or its files are missing"
@@ -75,118 +237,10 @@ def missing(
             gone,
             f"{found.keyless} rows or files could not be read and may hold them",
         )
-    if len(gone) > max(FEW, source.delete_limit * len(memory.rows)):
-        share = f"{len(gone)} of {len(memory.rows)}"
+    if gone > max(FEW, source.delete_limit * known):
+        share = f"{gone} of {known}"
         return gone, f"{share} known rows are missing, more than `delete_limit` allows"
     return gone, ""
-
-
-def _take(
-    source: ExtractSource,
-    memory: Memory,
-    found: Comparison,
-    item: Row | Unreadable,
-    now: datetime,
-) -> None:
-    """One row into the comparison. Raises CellError for a row that is to be refused."""
-    opening = item.file not in found.files
-    found.files.add(item.file)
-    if isinstance(item, Unreadable):
-        found.keyless += 1
-        raise CellError(item.code, "", item.detail)
-    if item.file in found.refused_files:
-        found.counts["rejected"] += 1
-        return
-    if opening:
-        _check_columns(source, found, item)
-    key = _key(source, found, item)
-    body, digest = _mapped(source, item)
-    if _settled(source, found, item, key, digest):
-        return
-    if memory.rows.get(key) == digest:
-        found.fresh.pop(key, None)
-    else:
-        found.fresh[key] = _landed(source, item, key, body, digest, now)
-    found.counts["superseded"] += key in found.hashes
-    found.hashes[key], found.origin[key] = digest, item.file
-
-
-def _check_columns(source: ExtractSource, found: Comparison, row: Row) -> None:
-    """A column that is gone would silently empty an identifier or an amount for everyone."""
-    gone = source.extract.missing_columns(row, mapping.columns(source))
-    if gone:
-        found.refused_files.add(row.file)
-        found.keyless += 1
-        names = ", ".join(repr(name) for name in gone)
-        raise CellError(
-            "missing_column",
-            gone[0],
-            f"the file has no column {names}; none of its rows were read",
-        )
-
-
-def _key(source: ExtractSource, found: Comparison, row: Row) -> str:
-    try:
-        key = mapping.row_key(source, row.values)
-    except CellError:
-        found.keyless += 1
-        raise
-    found.keys.add(key)
-    return key
-
-
-def _mapped(source: ExtractSource, row: Row) -> tuple[mapping.Body, str]:
-    body = mapping.mapped(source, row.values)
-    try:
-        return body, mapping.row_hash(body)
-    except TypeError as error:
-        raise CellError(
-            "unwritable", "", f"the row cannot be written as JSON: {error}"
-        ) from error
-
-
-def _settled(
-    source: ExtractSource, found: Comparison, row: Row, key: str, digest: str
-) -> bool:
-    """Whether this pull has the row already. A later file replaces what an earlier one says."""
-    earlier = found.hashes.get(key)
-    if earlier is None or earlier == digest:
-        return earlier is not None
-    if found.origin[key] == row.file:
-        raise CellError(
-            "duplicate_key",
-            source.row_key[0],
-            f"another row of the file has the key {key!r} and other content; the first was taken. "
-            "Add the column that tells them apart to `row_key`",
-        )
-    return False
-
-
-def _landed(
-    source: ExtractSource,
-    row: Row,
-    key: str,
-    body: mapping.Body,
-    digest: str,
-    now: datetime,
-) -> Landed:
-    try:
-        return STREAMS[source.kind].model_validate(
-            {
-                **body,
-                **_times(body, now),
-                "source_id": source.source_id,
-                "received_at": now,
-                "row_key": key,
-                "row_hash": digest,
-                "file": row.file,
-                "line": row.line,
-            }
-        )
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        raise CellError("mistyped_value", path, f"{path}: {first['msg']}") from error
 
 
 def _times(body: mapping.Body, now: datetime) -> mapping.Body:
@@ -200,6 +254,23 @@ def _times(body: mapping.Body, now: datetime) -> mapping.Body:
         for name in ("observed_at", "occurred_at")
         if name in body
     }
+
+
+def _prepared(record: Landed) -> Prepared:
+    """The record as a line. Raises CellError for one that cannot be a line, or is too long for one."""
+    record_id = new_record_id()
+    try:
+        line = record.to_line(record_id)
+    except ValueError as error:
+        raise _unwritable(error) from error
+    if len(line) > ROW_LIMIT:
+        detail = f"the row has {len(line):,} bytes, more than {ROW_LIMIT:,}; leave out the column that is so long"
+        raise CellError("too_long", "", detail)
+    return Prepared(record.stream, record_id, line)
+
+
+def _unwritable(error: Exception) -> CellError:
+    return CellError("unwritable", "", f"the row cannot be written as JSON: {error}")
 
 
 def _reject(

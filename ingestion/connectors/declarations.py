@@ -3,9 +3,12 @@
 Reading the YAML files is loading.py; what the declarations do to rows is mapping.py.
 """
 
-from typing import Annotated, Literal, Self
+import hashlib
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ingestion.connectors.rows import Connector
 from ingestion.contracts.mappings import EventMapping
@@ -35,6 +38,44 @@ class Amount(Declared):
     unit: Unit = "major"
 
 
+def _as_column(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+class Consent(Declared):
+    """A column that says whether somebody agreed, and the source's own words for it if it has some."""
+
+    column: Column
+    granted: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    silent: tuple[str, ...] = Field(
+        default=(), description="Words that say neither; blank never does"
+    )
+
+    @property
+    def has_words(self) -> bool:
+        return bool(self.granted or self.denied or self.silent)
+
+
+def _as_freshness(value: Any) -> Any:
+    return {"within": value} if isinstance(value, str) else value
+
+
+class Freshness(Declared):
+    """How old a source's news may be before it is late."""
+
+    within: str = Field(pattern=r"^[1-9][0-9]*[mhd]$")
+    by: Literal["file", "row"] | None = Field(
+        default=None,
+        description="What is looked at: the newest file's time, or the newest row's",
+    )
+
+    @property
+    def limit(self) -> timedelta:
+        unit = {"m": "minutes", "h": "hours", "d": "days"}[self.within[-1]]
+        return timedelta(**{unit: int(self.within[:-1])})
+
+
 class Source(Declared):
     """What every source says about itself."""
 
@@ -47,6 +88,10 @@ class Source(Declared):
     default_currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     session_key: str = Field(default="anonymous_id", min_length=1)
     is_server: bool = Field(default=False, description="Believed over browser copies")
+    purposes: tuple[Purpose, ...] = Field(
+        default=(), description="What its data may be used for; empty: anything"
+    )
+    freshness: Annotated[Freshness, BeforeValidator(_as_freshness)] | None = None
 
 
 class EventSource(Source, EventMapping):
@@ -68,7 +113,45 @@ class ExtractSource(Source):
         le=1,
         description="Share of known rows beyond which missing ones are held back, not deleted",
     )
+    delete_marker: Column | None = Field(
+        default=None,
+        description="Column that marks a row as deleted: yes, or the time at which it was",
+    )
     types: dict[Column, ColumnType] = {}
+
+    @model_validator(mode="after")
+    def _can_see_deletions(self) -> Self:
+        if self.deletes == "missing" and self.extract.cursor_column:
+            raise ValueError(
+                "`deletes: missing` needs all rows at each pull, and `extract.cursor` reads only new ones; "
+                "remove one of them, or name a `delete_marker`"
+            )
+        return self
+
+    @cached_property
+    def meaningful(self) -> frozenset[str]:
+        """The columns that have a meaning of their own, so that they are no attribute or property."""
+        return frozenset({*self.row_key, *_names(self.delete_marker)})
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """Every column the declaration names: the extract has to have them all."""
+        cursor = _names(self.extract.cursor_column)
+        return frozenset({*self.row_key, *self.meaningful, *self.types, *cursor})
+
+    def fingerprint(self) -> str:
+        """What the declaration says; another one when it is edited."""
+        said = self.model_dump_json(serialize_as_any=True)
+        return hashlib.sha256(said.encode()).hexdigest()
+
+    def has_shrunk(self, rows: int, before: int) -> bool:
+        """Whether so many rows are gone that a person should look. What reads only new rows cannot tell."""
+        return self.extract.cursor_column is None and rows * 2 <= before
+
+    def newest(self, written: datetime | None, row: datetime | None) -> datetime | None:
+        """The time by which the extract is fresh or late: a file's, where files are, else a row's."""
+        by = self.freshness and self.freshness.by
+        return (row if by == "row" else written) or row
 
 
 class ProfileSource(ExtractSource):
@@ -77,8 +160,18 @@ class ProfileSource(ExtractSource):
     kind: Literal["profiles"]
     identifiers: dict[Name, Column] = Field(min_length=1)
     attributes: dict[str, Column] | Literal["rest"] = "rest"
-    consent: dict[Purpose, Column] = {}
+    consent: dict[Purpose, Annotated[Consent, BeforeValidator(_as_column)]] = {}
     observed_at: Column | None = None
+
+    @cached_property
+    def meaningful(self) -> frozenset[str]:
+        consents = (consent.column for consent in self.consent.values())
+        named = {*self.identifiers.values(), *consents, *_names(self.observed_at)}
+        return super().meaningful | named
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        return super().columns | _mapped(self.attributes)
 
     @model_validator(mode="after")
     def _consent_is_clear(self) -> Self:
@@ -104,6 +197,16 @@ class RecordSource(ExtractSource):
     identifiers: dict[Name, Column] = {}
     amounts: dict[Name, Amount] = {}
     properties: dict[str, Column] | Literal["rest"] = "rest"
+
+    @cached_property
+    def meaningful(self) -> frozenset[str]:
+        places = _names(self.order_id, self.occurred_at, self.status)
+        named = {*self.identifiers.values(), *places, *_amounts(self.amounts)}
+        return super().meaningful | named
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        return super().columns | _mapped(self.properties)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -132,6 +235,15 @@ class CatalogSource(ExtractSource):
     amounts: dict[Name, Amount] = {}
     properties: dict[str, Column] | Literal["rest"] = "rest"
 
+    @cached_property
+    def meaningful(self) -> frozenset[str]:
+        named = {*_names(self.product_id, self.observed_at), *_amounts(self.amounts)}
+        return (super().meaningful - {*self.row_key}) | named
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        return super().columns | _mapped(self.properties)
+
 
 class MarketingSource(ExtractSource):
     """Ad metrics, one row per day and the finest level the platform reports."""
@@ -159,6 +271,11 @@ class MarketingSource(ExtractSource):
     ] = {}
     amounts: dict[Literal["spend", "revenue"], Amount] = {}
 
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        named = {self.metric_date, *self.fields.values(), *_amounts(self.amounts)}
+        return super().columns | named
+
     @model_validator(mode="after")
     def _has_currency(self) -> Self:
         if (
@@ -170,6 +287,18 @@ class MarketingSource(ExtractSource):
                 "amounts need a currency: name its column under `fields` or set `default_currency`"
             )
         return self
+
+
+def _names(*columns: str | None) -> set[str]:
+    return {column for column in columns if column is not None}
+
+
+def _amounts(amounts: dict[Any, Amount]) -> set[str]:
+    return {amount.column for amount in amounts.values()}
+
+
+def _mapped(declared: dict[str, str] | str) -> frozenset[str]:
+    return frozenset() if isinstance(declared, str) else frozenset(declared.values())
 
 
 KINDS: dict[str, type[Source]] = {

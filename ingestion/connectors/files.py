@@ -1,175 +1,181 @@
-"""The files connector: CSV, JSON and NDJSON by glob, on local disk or anything fsspec reaches.
+"""The files connector: files by glob, on local disk or any object storage that fsspec reaches.
 
-It turns bytes into rows and says which bytes are none. What a column means is the source's business (mapping.py).
+Finding, opening and unpacking them is here; what their bytes mean is formats.py's, what a column means mapping.py's.
 """
 
-import csv
-from collections.abc import Iterable, Iterator
-from io import TextIOWrapper
+import gzip
+import lzma
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, ClassVar, Literal
 
 import fsspec  # type: ignore[import-untyped]
-import orjson
-from pydantic import Field
+import zstandard
+from pydantic import Field, field_validator
 
-from ingestion.connectors.rows import Connector, Row, Unreadable
+from ingestion.connectors.environment import expanded, plain_secrets, scrubbed
+from ingestion.connectors.formats import csv_rows, json_rows, ndjson_rows
+from ingestion.connectors.rows import (
+    Connector,
+    ExtractError,
+    Reading,
+    Row,
+    Unreadable,
+)
+from ingestion.connectors.unpacking import unpacked
 
-# A cell longer than this is an unclosed quote that swallowed the file, not data.
-csv.field_size_limit(1024 * 1024)
+DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, gzip.BadGzipFile)
+"""What a damaged archive raises while it is read."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One file: where it is, and the name it goes by in messages."""
+
+    filesystem: Any
+    path: str
+    name: str
+
+    def open(self) -> IO[bytes]:
+        stream: IO[bytes] = self.filesystem.open(self.path, "rb")
+        return unpacked(stream, self.name)
 
 
 class Files(Connector):
-    """Files matched by a glob, read in the order of their names; `.gz` and friends are unpacked."""
+    """Files matched by a glob, read in the order of their names; `.gz`, `.zst`, `.bz2` and `.xz` are unpacked."""
+
+    REMEDIES: ClassVar[dict[str, str]] = {
+        "files": "give a path or glob relative to the extracts folder, or a URL such as s3://bucket/crm/*.csv",
+        "format": "choose csv, json, ndjson or parquet",
+        "delimiter": "give one character",
+        "encoding": "name it as Python does, such as utf-8, utf-16 or windows-1252",
+        "rows": "give the path of the list, such as `data.list`, or `*.results` for a list of objects with lists",
+        "options": "map what the storage wants to know, such as `options: {key: '${AWS_KEY}', secret: '${AWS_SECRET}'}`",
+    }
 
     connector: Literal["files"] = "files"
     files: str = Field(
         min_length=1,
         description="Path or glob, relative to the extracts folder, or a URL",
     )
-    format: Literal["csv", "json", "ndjson"]
+    format: Literal["csv", "json", "ndjson", "parquet"]
     delimiter: str = Field(
         default=",", min_length=1, max_length=1, description="CSV only"
     )
+    encoding: str = Field(
+        default="utf-8",
+        description="CSV and NDJSON; a byte order mark says it by itself",
+    )
     rows: str | None = Field(
-        default=None, description="JSON only: the key that holds the list"
+        default=None, description="JSON only: the path of the list of rows"
+    )
+    options: dict[str, Any] = Field(
+        default={}, description="What fsspec's file system of the URL wants to know"
     )
 
-    def read(self, base: Path) -> Iterator[Row | Unreadable]:
-        location = self.files if "://" in self.files else str(base / self.files)
-        filesystem, pattern = fsspec.core.url_to_fs(location)
-        root = str(base) + "/"
-        for path in sorted(filesystem.glob(pattern)):
-            with filesystem.open(path, "rb", compression="infer") as stream:
-                yield from self._rows(stream, path.removeprefix(root))
-
-    def missing_columns(self, row: Row, wanted: Iterable[str]) -> list[str]:
-        if self.format != "csv":
-            return []
-        return sorted(column for column in set(wanted) if column not in row.values)
-
-    def _rows(self, stream: IO[bytes], file: str) -> Iterator[Row | Unreadable]:
-        if self.format == "csv":
-            return _csv_rows(stream, file, self.delimiter)
-        if self.format == "ndjson":
-            return _ndjson_rows(stream, file)
-        return _json_rows(stream, file, self.rows)
-
-
-class _Recorder:
-    """Hands lines to the CSV reader and remembers those of the current record, to keep its bytes."""
-
-    def __init__(self, lines: TextIOWrapper) -> None:
-        self.lines, self.seen = lines, list[str]()
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self.lines:
-            self.seen.append(line)
-            yield line
-
-    def take(self) -> bytes:
-        taken = "".join(self.seen)
-        self.seen.clear()
-        return taken.encode("utf-8", "surrogateescape")
-
-
-def _csv_rows(
-    stream: IO[bytes], file: str, delimiter: str
-) -> Iterator[Row | Unreadable]:
-    header: list[str] | None = None
-    for line, cells, raw in _csv_records(stream, delimiter):
-        if isinstance(cells, csv.Error):
-            detail = f"the CSV is broken here: {cells}"
-            yield Unreadable(file, line, "bad_csv", detail, raw)
-        elif header is None:
-            header = [cell.strip() for cell in cells]
-            if len(set(header)) < len(header) or "" in header:
-                detail = (
-                    "the header repeats or lacks a name; nothing of the file was read"
-                )
-                yield Unreadable(file, line, "bad_header", detail, raw)
-                return
-        elif len(cells) != len(header):
-            detail = (
-                f"the row has {len(cells)} cells where the header has {len(header)}"
-            )
-            yield Unreadable(file, line, "ragged_row", detail, raw)
-        elif (bad := _not_utf8(raw, file, line)) is not None:
-            yield bad
-        else:
-            yield Row(dict(zip(header, cells, strict=True)), file, line, raw)
-
-
-def _csv_records(
-    stream: IO[bytes], delimiter: str
-) -> Iterator[tuple[int, list[str] | csv.Error, bytes]]:
-    """Line number, cells (or what is wrong) and bytes of every record that is not blank."""
-    with TextIOWrapper(
-        stream, encoding="utf-8-sig", errors="surrogateescape", newline=""
-    ) as lines:
-        recorder = _Recorder(lines)
-        reader = csv.reader(recorder, delimiter=delimiter, strict=True)
-        while True:
-            line = reader.line_num + 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield line, error, recorder.take()
-                continue
-            raw = recorder.take()
-            if cells:
-                yield line, cells, raw
-
-
-def _ndjson_rows(stream: IO[bytes], file: str) -> Iterator[Row | Unreadable]:
-    for line, raw in enumerate(stream, start=1):
-        if not raw.strip():
-            continue
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
         try:
-            values = orjson.loads(
-                raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
+            "".encode(name)
+        except LookupError:
+            raise ValueError("there is no such encoding") from None
+        return name
+
+    @field_validator("options")
+    @classmethod
+    def _holds_no_secret(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if told := sorted(set(plain_secrets(options))):
+            raise ValueError(
+                f"{', '.join(told)} stands in the file; put it into the environment and write ${{NAME}} in its place"
             )
-        except orjson.JSONDecodeError as error:
-            yield Unreadable(
-                file, line, "bad_json", f"the line is not JSON: {error}", raw
+        return options
+
+    @property
+    def has_columns(self) -> bool:
+        return self.format in ("csv", "parquet")
+
+    def read(self, reading: Reading) -> Iterator[Row | Unreadable]:
+        with self._clearly():
+            filesystem, pattern = self._located(reading.base)
+            found = sorted(filesystem.glob(pattern, detail=True).items())
+        root = str(reading.base) + "/"
+        for path, about in found:
+            if about.get("type") == "directory":
+                continue
+            reading.note_written(_written(about))
+            place = _Place(filesystem, path, path.removeprefix(root))
+            with self._clearly():
+                yield from self._rows(place, reading.scratch)
+
+    def _located(self, base: Path) -> tuple[Any, str]:
+        """The file system and the pattern within it."""
+        options = expanded(self.options)
+        if "://" not in self.files:
+            return fsspec.filesystem("file"), str(base / self.files)
+        located: tuple[Any, str] = fsspec.core.url_to_fs(
+            expanded(self.files), use_listings_cache=False, **options
+        )
+        return located
+
+    @contextmanager
+    def _clearly(self) -> Iterator[None]:
+        """Whatever storage raises, as a sentence without secrets."""
+        try:
+            yield
+        except ExtractError:
+            raise
+        except ImportError as error:
+            hint = "install what reaches it: pip install 'millrace[cloud]'"
+            raise ExtractError(f"{self.files}: {error.msg}; {hint}") from None
+        except Exception as error:
+            said = scrubbed(str(error), [self.files, self.options])
+            kind = type(error).__name__
+            raise ExtractError(
+                f"{self.files} cannot be read ({kind}: {said}); check the place and its credentials in `extract`"
+            ) from None
+
+    def _rows(self, place: _Place, scratch: Path) -> Iterator[Row | Unreadable]:
+        """The rows of one file. What is damaged ends there: the rows before it count, the missing ones are not gone."""
+        line = 0
+        try:
+            for row in self._parsed(place, scratch):
+                line = row.line
+                yield row
+        except DAMAGE as error:
+            detail = (
+                f"the file breaks off after line {line} ({error}); have it sent again"
             )
-        else:
-            yield _object(values, file, line, raw)
+            yield Unreadable(place.name, line + 1, "broken_file", detail, b"")
+
+    def _parsed(self, place: _Place, scratch: Path) -> Iterator[Row | Unreadable]:
+        if self.format == "parquet":
+            # here, because whoever only reads declarations should not wait for an engine
+            from ingestion.connectors.parquet import parquet_rows
+
+            yield from parquet_rows(place.filesystem, place.path, place.name, scratch)
+            return
+        with place.open() as data:
+            if self.format == "csv":
+                yield from csv_rows(data, place.name, self.delimiter, self.encoding)
+            elif self.format == "ndjson":
+                yield from ndjson_rows(data, place.name, self.encoding)
+            else:
+                yield from json_rows(data, place.name, self.rows, place.open)
 
 
-def _json_rows(
-    stream: IO[bytes], file: str, key: str | None
-) -> Iterator[Row | Unreadable]:
-    raw = stream.read()
-    try:
-        document = orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        yield Unreadable(file, 0, "bad_json", f"the file is not JSON: {error}", raw)
-        return
-    items = document.get(key) if key and isinstance(document, dict) else document
-    if not isinstance(items, list):
-        where = f"under {key!r}" if key else "at the top (name its key with `rows`)"
-        yield Unreadable(
-            file, 0, "bad_json", f"the file holds no list of rows {where}", raw
-        )
-        return
-    for number, item in enumerate(items, start=1):
-        yield _object(item, file, number, orjson.dumps(item))
-
-
-def _object(values: Any, file: str, line: int, raw: bytes) -> Row | Unreadable:
-    if isinstance(values, dict):
-        return Row(values, file, line, raw)
-    return Unreadable(file, line, "bad_json", "a row has to be a JSON object", raw)
-
-
-def _not_utf8(raw: bytes, file: str, line: int) -> Unreadable | None:
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return Unreadable(
-            file, line, "not_utf8", f"the row is not UTF-8: {error.reason}", raw
-        )
+def _written(about: dict[str, Any]) -> datetime | None:
+    """When a file was written, as far as its storage says."""
+    for name in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        moment = about.get(name)
+        if isinstance(moment, int | float):
+            return datetime.fromtimestamp(moment, UTC)
+        if isinstance(moment, str):
+            moment = datetime.fromisoformat(moment)
+        if isinstance(moment, datetime):
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return None

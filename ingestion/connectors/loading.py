@@ -6,7 +6,7 @@ The rules themselves are in declarations.py.
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -35,8 +35,11 @@ REMEDIES = {
     "effects": "map each status to incomplete, checkout, completed, partially_refunded, refunded or cancelled",
     "amounts": "map names to columns and units, such as `amounts: {total: {column: total, unit: cents}}`",
     "types": "map columns to integer, decimal, boolean or timestamp",
-    "files": "give a path or glob relative to the extracts folder, or a URL",
-    "format": "choose csv, json or ndjson",
+    "delete_marker": "name the column that says whether, or when, a row was deleted",
+    "consent": "map purposes to columns, such as `consent: {marketing.email: newsletter}`",
+    "purposes": "list what the data may be used for, such as `purposes: [service, marketing]`",
+    "freshness": "say how old the news may be: minutes, hours or days, such as `freshness: 26h`",
+    "connector": "leave it out for files, or choose another of the register",
     "record_type": "choose order, payment or subscription",
     "metric_date": "name the column that holds the day",
     "platform": "name the ad platform, such as google_ads",
@@ -83,11 +86,12 @@ def load_source(path: Path) -> Source:
 
 
 def _validated(declared: dict[str, Any], place: str) -> Source:
-    kind = KINDS.get(str(declared.get("kind")))
+    given = str(declared.get("kind"))
+    kind = KINDS.get(given)
     if kind is None:
-        raise SourceError(
-            f"{place}: field `kind` is missing or unknown; {REMEDIES['kind']}"
-        )
+        near = get_close_matches(given, KINDS, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else REMEDIES["kind"]
+        raise SourceError(f"{place}: field `kind` is missing or unknown; {hint}")
     extract = declared.get("extract")
     if issubclass(kind, ExtractSource) and isinstance(extract, dict):
         declared = {**declared, "extract": _connector(extract, place)}
@@ -101,8 +105,10 @@ def _connector(extract: Mapping[str, Any], place: str) -> BaseModel:
     name = str(extract.get("connector", "files"))
     connector = CONNECTORS.get(name)
     if connector is None:
+        near = get_close_matches(name, CONNECTORS, n=1)
+        hint = f"did you mean `{near[0]}`? " if near else ""
         raise SourceError(
-            f"{place}: field `extract.connector` is {name!r}; choose one of {', '.join(CONNECTORS)}"
+            f"{place}: field `extract.connector` is {name!r}; {hint}choose one of {', '.join(CONNECTORS)}"
         )
     try:
         return connector.model_validate(extract)
@@ -115,7 +121,7 @@ def _sentences(
 ) -> str:
     return "\n".join(
         f"{place}: {_sentence(detail, model, prefix)}"
-        for detail in error.errors(include_url=False)
+        for detail in error.errors(include_url=False, include_context=False)
     )
 
 
@@ -123,14 +129,33 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel], prefix: str) -> str:
     path = [
         str(part) for part in detail["loc"] if part not in ("[key]", "literal['rest']")
     ]
+    said = detail["msg"].removeprefix("Value error, ")
     if not path:
-        return detail["msg"].removeprefix("Value error, ")
+        return said
     field = f"field `{prefix}{'.'.join(path)}`"
     if detail["type"] == "extra_forbidden":
-        known = get_close_matches(path[-1], model.model_fields, n=1)
+        known = get_close_matches(path[-1], _fields_at(model, path[:-1]), n=1)
         hint = f"did you mean `{known[0]}`?" if known else "remove it"
         return f"{field} is unknown; {hint}"
-    remedy = REMEDIES.get(path[0], "correct it")
+    remedies = {**REMEDIES, **getattr(model, "REMEDIES", {})}
+    remedy = remedies.get(path[0], "correct it")
     if detail["type"] == "missing":
         return f"{field} is missing; {remedy}"
-    return f"{field} is {detail['input']!r}, which cannot be: {detail['msg']}; {remedy}"
+    return f"{field} is {detail['input']!r}, which cannot be: {said}; {remedy}"
+
+
+def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    """The fields that may stand at a path, whatever models are on the way; empty where none are declared."""
+    fields = model.model_fields
+    for part in path:
+        inner = _models_in(fields[part].annotation) if part in fields else []
+        if inner:
+            fields = {n: f for each in inner for n, f in each.model_fields.items()}
+    return list(fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models an annotation mentions, inside lists, objects and alternatives too."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [each for inner in get_args(annotation) for each in _models_in(inner)]

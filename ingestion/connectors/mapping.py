@@ -4,7 +4,8 @@ One function per kind of source. Nothing here knows files, earlier pulls or the 
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from ingestion.connectors import values as v
 from ingestion.connectors.declarations import (
     Amount,
     CatalogSource,
+    Consent,
     ExtractSource,
     MarketingSource,
     ProfileSource,
@@ -31,26 +33,6 @@ _TYPED: dict[str, Callable[[Any, str], Any]] = {
 }
 
 
-def columns(source: ExtractSource) -> set[str]:
-    """Every column the declaration names: the extract has to have them all."""
-    named: set[str] = set(source.row_key) | set(source.types)
-    match source:
-        case ProfileSource():
-            named |= {*source.identifiers.values(), *source.consent.values()}
-            named |= _mapped_columns(source.attributes) | _columns(source.observed_at)
-        case RecordSource():
-            named |= {*source.identifiers.values()} | _mapped_columns(source.properties)
-            named |= _columns(source.order_id, source.occurred_at, source.status)
-        case CatalogSource():
-            named |= _columns(source.product_id, source.observed_at)
-            named |= _mapped_columns(source.properties)
-        case MarketingSource():
-            named |= {source.metric_date, *source.fields.values()}
-    if isinstance(source, RecordSource | CatalogSource | MarketingSource):
-        named |= {amount.column for amount in source.amounts.values()}
-    return named
-
-
 def row_key(source: ExtractSource, row: Cells) -> str:
     """The row's key within its source; several columns become a JSON list. Blank parts raise CellError."""
     parts = [v.text(v.cell(row, column)) for column in source.row_key]
@@ -66,7 +48,7 @@ def row_key(source: ExtractSource, row: Cells) -> str:
 
 def mapped(source: ExtractSource, row: Cells) -> Body:
     """The contract's fields, without the row's place, key and hash."""
-    typed = {**row, **_typed(source, row)}
+    typed = {**row, **_typed(source, row)} if source.types else row
     match source:
         case ProfileSource():
             return _profile(source, typed)
@@ -79,12 +61,12 @@ def mapped(source: ExtractSource, row: Cells) -> Body:
     raise TypeError(f"no mapping for sources of kind {source.kind!r}")
 
 
-def row_hash(body: Body) -> str:
+def row_hash(body: Body) -> bytes:
     """Hash of the row as mapped: equal rows have equal hashes, whatever file or line they came from."""
     canonical = orjson.dumps(
         body, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z
     )
-    return hashlib.sha256(canonical).hexdigest()
+    return hashlib.sha256(canonical).digest()
 
 
 def _typed(source: ExtractSource, row: Cells) -> Body:
@@ -94,15 +76,16 @@ def _typed(source: ExtractSource, row: Cells) -> Body:
     }
 
 
+def time_of(body: Body) -> datetime | None:
+    """The time a mapped row is about; a day is over at its end."""
+    if day := body.get("metric_date"):
+        return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+    found: datetime | None = body.get("observed_at") or body.get("occurred_at")
+    return found
+
+
 def _profile(source: ProfileSource, row: Cells) -> Body:
-    observed = _columns(source.observed_at)
-    spoken_for = {
-        *source.row_key,
-        *source.identifiers.values(),
-        *source.consent.values(),
-        *observed,
-    }
-    traits = _chosen(source.attributes, row, spoken_for)
+    traits = _chosen(source.attributes, row, source.meaningful)
     if source.attributes == "rest":
         for kind in CONTACTS:
             if column := source.identifiers.get(kind):
@@ -117,21 +100,6 @@ def _profile(source: ProfileSource, row: Cells) -> Body:
 
 def _record(source: RecordSource, row: Cells) -> Body:
     status = v.text(v.cell(row, source.status)) if source.status else ""
-    spoken_for = {
-        *source.row_key,
-        *source.identifiers.values(),
-        *_columns(source.order_id, source.occurred_at, source.status),
-        *(amount.column for amount in source.amounts.values()),
-    }
-    properties = _chosen(source.properties, row, spoken_for) | _amounts(
-        source.amounts, row
-    )
-    if (
-        source.amounts
-        and source.default_currency
-        and not v.text(properties.get("currency"))
-    ):
-        properties["currency"] = source.default_currency
     return {
         "record_type": source.record_type,
         "order_id": _order_id(source, row),
@@ -139,7 +107,7 @@ def _record(source: RecordSource, row: Cells) -> Body:
         "source_status": status or None,
         "effect": _effect(source, status),
         "identifiers": _identifiers(source.identifiers, row),
-        "properties": properties,
+        "properties": _properties(source, row),
     }
 
 
@@ -147,22 +115,24 @@ def _product(source: CatalogSource, row: Cells) -> Body:
     product_id = v.text(v.cell(row, source.product_id))
     if not product_id:
         raise v.CellError("missing_key", source.product_id, "the product has no id")
-    amounts = (amount.column for amount in source.amounts.values())
-    spoken_for = {source.product_id, *_columns(source.observed_at), *amounts}
-    properties = _chosen(source.properties, row, spoken_for) | _amounts(
-        source.amounts, row
-    )
+    return {
+        "product_id": product_id,
+        "observed_at": _when(row, source.observed_at),
+        "properties": _properties(source, row),
+    }
+
+
+def _properties(source: RecordSource | CatalogSource, row: Cells) -> Body:
+    """What else the row says, with its amounts and their currency."""
+    properties = _chosen(source.properties, row, source.meaningful)
+    properties |= _amounts(source.amounts, row)
     if (
         source.amounts
         and source.default_currency
         and not v.text(properties.get("currency"))
     ):
         properties["currency"] = source.default_currency
-    return {
-        "product_id": product_id,
-        "observed_at": _when(row, source.observed_at),
-        "properties": properties,
-    }
+    return properties
 
 
 def _metric(source: MarketingSource, row: Cells) -> Body:
@@ -198,14 +168,31 @@ def _identifiers(declared: Mapping[str, str], row: Cells) -> list[dict[str, str]
     return found
 
 
-def _consent(declared: Mapping[str, str], row: Cells) -> Body:
+def _consent(declared: Mapping[str, Consent], row: Cells) -> Body:
     """Purpose (and channel) → granted or denied; a blank cell says nothing."""
     said: Body = {}
-    for path, column in declared.items():
-        answer = v.yes_or_no(v.cell(row, column), column)
+    for path, consent in declared.items():
+        answer = _answer(consent, v.cell(row, consent.column))
         if answer is not None:
             _put(said, path, "granted" if answer else "denied")
     return said
+
+
+def _answer(consent: Consent, value: Any) -> bool | None:
+    """Yes, no or nothing, in the source's own words if it has some."""
+    if not consent.has_words:
+        return v.yes_or_no(value, consent.column)
+    given = v.text(value)
+    if not given or given in consent.silent:
+        return None
+    if given in consent.granted or given in consent.denied:
+        return given in consent.granted
+    raise v.CellError(
+        "mistyped_value",
+        consent.column,
+        f"column {consent.column!r} holds {given[:80]!r}, which no list of its consent names; "
+        "add it to `granted`, `denied` or `silent`",
+    )
 
 
 def _effect(source: RecordSource, status: str) -> str | None:
@@ -239,11 +226,10 @@ def _amounts(declared: Mapping[str, Amount], row: Cells) -> Body:
 
 
 def _chosen(
-    declared: Mapping[str, str] | str, row: Cells, spoken_for: Iterable[str]
+    declared: Mapping[str, str] | str, row: Cells, taken: frozenset[str]
 ) -> Body:
     """The columns a declaration names, under dotted paths, or all that nothing else names."""
     if isinstance(declared, str):
-        taken = set(spoken_for)
         return {column: value for column, value in row.items() if column not in taken}
     chosen: Body = {}
     for path, column in declared.items():
@@ -261,11 +247,3 @@ def _put(body: Body, path: str, value: Any) -> None:
 
 def _when(row: Cells, column: str | None) -> Any:
     return v.moment(v.cell(row, column), column) if column else None
-
-
-def _columns(*names: str | None) -> set[str]:
-    return {name for name in names if name is not None}
-
-
-def _mapped_columns(declared: Mapping[str, str] | str) -> set[str]:
-    return set() if isinstance(declared, str) else set(declared.values())

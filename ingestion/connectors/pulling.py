@@ -1,23 +1,28 @@
 """One pull of one source: land what is new, changed, deleted or refused, then remember it.
 
-What that is, comparing.py finds out; what earlier pulls landed, memory.py knows.
+What that is, comparing.py finds out; what earlier pulls landed, memory.py knows. Nothing is landed before the whole
+extract is read, so an extract that breaks off lands nothing.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
-from ingestion.connectors import mapping
-from ingestion.connectors.comparing import Comparison, compared, missing
+import orjson
+
+from ingestion.connectors.comparing import Comparing, Comparison, missing
+from ingestion.connectors.cursors import from_noted, to_noted
 from ingestion.connectors.declarations import ExtractSource
-from ingestion.connectors.memory import Memory, fingerprint, latest, remembered
-from ingestion.contracts import STREAMS, Landed, Reject
+from ingestion.connectors.memory import BATCH, Memory, last_records, remembered
+from ingestion.connectors.rows import Reading
+from ingestion.connectors.spool import Spool, spooled
+from ingestion.contracts import STREAMS, Landed
 from ingestion.crash_points import reached
 from ingestion.landing import LandingWriter
 
-CHUNK = 1000  # rows landed with one sync
-DELETED = mapping.row_hash({"op": "delete"})
+DELETED = "0" * 64  # in place of a deleted row's hash
 FORGOTTEN = ("traits", "consent", "properties")  # what a deleted row no longer says
 
 
@@ -35,6 +40,9 @@ class PullResult:
     deleted: int
     held_deletes: int  # missing rows that are not believed to be deleted
     note: str  # why they are not
+    rows: int  # that the source holds now
+    rows_before: int  # that it held when it last looked right; 0 at first
+    newest: datetime | None  # time of the newest file or row
 
     @property
     def unchanged(self) -> int:
@@ -52,80 +60,113 @@ def pull(
     home: Path,
     *,
     extracts: Path | None = None,
+    trusted: bool = False,
 ) -> PullResult:
     """Land what changed in the source's extract since its last pull; a second pull lands nothing.
 
-    `extracts` is where relative globs start (`home`/extracts if not given). Raises what the landing zone raises.
+    `extracts` is where relative globs start (`home`/extracts if not given). `trusted` says that a person has looked:
+    rows that are gone are deleted, however many. Raises ExtractError, and what the landing zone raises.
     """
-    with remembered(source.source_id, source.kind, home) as memory:
-        found = compared(source, memory, (extracts or home / "extracts").resolve())
-        gone, doubt = missing(source, memory, found)
-        deletes = [] if doubt else _deletions(source, home / "landing", gone)
-        rejects = _not_on_record(memory, found.rejects)
-        if found.fresh or deletes or rejects:
+    folder = home / "connectors"
+    base = (extracts or home / "extracts").resolve()
+    with (
+        remembered(source.source_id, source.kind, home) as memory,
+        spooled(memory, folder / f"{source.source_id}.spool") as spool,
+    ):
+        reading = Reading(base, folder, since=_since(source, memory))
+        found = Comparing(source, memory, spool).read(reading)
+        gone, doubt = missing(source, memory.count(), spool, found, trusted=trusted)
+        if doubt:
+            spool.forget_missing()
+        spool.find_marked()
+        result = _result(source, memory, spool, found, reading, gone, doubt)
+        if result.changed:
             memory.begin()
-            _land(writer, [*found.fresh.values(), *deletes, *rejects])
+            _land(writer, source, spool, home / "landing")
             reached("connector.landed")
-            _remember(memory, found, deletes)
-            memory.commit()
+        spool.remember(_notes(source, result, reading, trusted))
+    return result
+
+
+def _result(
+    source: ExtractSource,
+    memory: Memory,
+    spool: Spool,
+    found: Comparison,
+    reading: Reading,
+    gone: int,
+    doubt: str,
+) -> PullResult:
     return PullResult(
         source_id=source.source_id,
         files=len(found.files),
         read=found.counts["read"],
-        landed=len(found.fresh),
+        landed=spool.count("fresh"),
         superseded=found.counts["superseded"],
         rejected=found.counts["rejected"],
-        new_rejects=len(rejects),
-        deleted=len(deletes),
-        held_deletes=len(gone) if doubt else 0,
+        new_rejects=found.counts["new_rejects"],
+        deleted=spool.count("gone"),
+        held_deletes=gone if doubt else 0,
         note=doubt,
+        rows=spool.rows_held(),
+        rows_before=memory.noted("rows") or 0,
+        newest=source.newest(reading.written_at, found.newest),
     )
 
 
-def _land(writer: LandingWriter, records: Sequence[Landed]) -> None:
-    for start in range(0, len(records), CHUNK):
-        writer.land(records[start : start + CHUNK])
+def _since(source: ExtractSource, memory: Memory) -> object:
+    """Where the connector's cursor stood, unless the declaration means something else by now."""
+    if memory.noted("declared") != source.fingerprint():
+        return None
+    return from_noted(memory.noted("cursor"))
 
 
-def _deletions(source: ExtractSource, landing: Path, gone: set[str]) -> list[Landed]:
+def _notes(
+    source: ExtractSource, result: PullResult, reading: Reading, trusted: bool
+) -> dict[str, object]:
+    """What the next pull wants to know. A sudden loss of rows does not become the measure of what is normal."""
+    notes: dict[str, object] = {"declared": source.fingerprint()}
+    if reading.highest is not None:
+        notes["cursor"] = to_noted(reading.highest)
+    if trusted or not source.has_shrunk(result.rows, result.rows_before):
+        notes["rows"] = result.rows
+    return notes
+
+
+def _land(
+    writer: LandingWriter, source: ExtractSource, spool: Spool, landing: Path
+) -> None:
+    for rows in spool.prepared("fresh", source.kind):
+        writer.land(rows)
+    deletions = _deletions(source, spool, landing)
+    while batch := list(islice(deletions, BATCH)):
+        writer.land(batch)
+    for rejects in spool.prepared("rejects", "rejects"):
+        writer.land(rejects)
+
+
+def _deletions(source: ExtractSource, spool: Spool, landing: Path) -> Iterator[Landed]:
     """The last landed record of each missing row, as deleted: it keeps its identifiers, not its contents."""
-    if not gone:
-        return []
-    last = latest(source.source_id, source.kind, landing)
+    if not spool.count("gone"):
+        return
+    for records in last_records(source.source_id, source.kind, landing):
+        gone = spool.gone(record["row_key"] for record in records)
+        with spool.together():
+            spool.keep_latest(
+                (record["row_key"], record["record_id"], orjson.dumps(record))
+                for record in records
+                if record["row_key"] in gone
+            )
     contract = STREAMS[source.kind]
-    deletes = []
-    for key in sorted(gone & last.keys()):
-        kept = {
-            name: last[key][name] for name in contract.model_fields if name in last[key]
-        }
-        for name in ("record_id", "received_at"):
-            del kept[name]
-        emptied = dict.fromkeys(name for name in FORGOTTEN if name in kept)
-        deleted = {**kept, **emptied, "op": "delete", "row_hash": DELETED}
-        deletes.append(contract.model_validate(deleted))
-    return deletes
+    for line in spool.latest():
+        yield _deleted(contract, orjson.loads(line))
 
 
-def _not_on_record(memory: Memory, rejects: Sequence[Reject]) -> list[Reject]:
-    """Refusals that are new: a bad row that stays in the extract is refused once."""
-    counted: Counter[str] = Counter()
-    fresh = []
-    for reject in rejects:
-        mark = _mark(reject)
-        counted[mark] += 1
-        if counted[mark] > memory.refused[mark]:
-            fresh.append(reject)
-    return fresh
-
-
-def _remember(memory: Memory, found: Comparison, deletes: Sequence[Landed]) -> None:
-    memory.rows.update(found.hashes)
-    for deleted in deletes:
-        del memory.rows[str(deleted.model_dump()["row_key"])]
-    memory.refused |= Counter(_mark(reject) for reject in found.rejects)
-
-
-def _mark(reject: Reject) -> str:
-    return fingerprint(
-        reject.endpoint, reject.code, reject.path, reject.encoding, reject.raw
+def _deleted(contract: type[Landed], last: dict[str, object]) -> Landed:
+    kept = {name: last[name] for name in contract.model_fields if name in last}
+    for name in ("record_id", "received_at"):
+        del kept[name]
+    emptied = dict.fromkeys(name for name in FORGOTTEN if name in kept)
+    return contract.model_validate(
+        {**kept, **emptied, "op": "delete", "row_hash": DELETED}
     )

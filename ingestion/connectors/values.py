@@ -3,15 +3,19 @@
 What a column means for a person or an order is mapping.py's.
 """
 
+import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any, Literal
 
+from ingestion.contracts.base import as_utc
 from ingestion.contracts.clock import read_moment
 
 Unit = Literal["major", "cents", "micros"]
 _EXPONENT: dict[Unit, int] = {"major": 0, "cents": -2, "micros": -6}
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)")
 _YES = frozenset(
     {"true", "t", "yes", "y", "1", "granted", "opt_in", "opted_in", "subscribed"}
 )
@@ -29,15 +33,41 @@ class CellError(ValueError):
 
 
 def cell(values: Mapping[str, Any], column: str) -> Any:
-    """The value of a column; dots reach into nested objects. None where there is nothing."""
+    """The value of a column; None where there is nothing.
+
+    Dots reach into nested objects, numbers into lists, and `actions[action_type=purchase].value` takes the first
+    member of a list that says so.
+    """
     if column in values:
         return values[column]
+    if "." not in column and "[" not in column:
+        return None
     found: Any = values
-    for part in column.split("."):
-        if not isinstance(found, Mapping) or part not in found:
+    for part in _parts(column):
+        found = _below(found, part)
+        if found is None:
             return None
-        found = found[part]
     return found
+
+
+@cache
+def _parts(path: str) -> tuple[str, ...]:
+    """Names, numbers and `[key=value]` of a path; a dot within brackets belongs to the value."""
+    return tuple(re.findall(r"\[[^\]]*\]|[^.\[]+", path))
+
+
+def _below(value: Any, part: str) -> Any:
+    if isinstance(value, Mapping):
+        return value.get(part)
+    if not isinstance(value, list):
+        return None
+    if part.isdecimal():
+        return value[int(part)] if int(part) < len(value) else None
+    key, _, wanted = part.strip("[]").partition("=")
+    for each in value:
+        if isinstance(each, Mapping) and text(each.get(key)) == wanted:
+            return each
+    return None
 
 
 def text(value: Any) -> str:
@@ -51,6 +81,10 @@ def text(value: Any) -> str:
 
 def moment(value: Any, column: str) -> datetime | None:
     """A time in UTC; a naive one is UTC already, a date is its midnight, a number an epoch."""
+    if isinstance(value, datetime):
+        return as_utc(value)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
     if text(value) == "":
         return None
     try:
@@ -62,6 +96,15 @@ def moment(value: Any, column: str) -> datetime | None:
 
 
 def day(value: Any, column: str) -> date | None:
+    """The day as it is written: an ad account's day is one of its own time zone, whatever offset stands behind it."""
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    given = text(value)
+    if _ISO_DAY.match(given):
+        moment(value, column)
+        return date.fromisoformat(given[:10])
     found = moment(value, column)
     return found.date() if found else None
 
@@ -115,6 +158,12 @@ def yes_or_no(value: Any, column: str) -> bool | None:
     if given in _NO:
         return False
     raise _mistyped(given, column, "yes or no")
+
+
+def is_marked(values: Mapping[str, Any], column: str) -> bool:
+    """Whether a row says that it is deleted: yes, or the time at which it was."""
+    given = text(cell(values, column)).lower()
+    return given != "" and given not in _NO
 
 
 def _mistyped(given: str, column: str, wanted: str) -> CellError:

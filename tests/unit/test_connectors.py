@@ -3,13 +3,11 @@
 import gzip
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from ingestion.connectors import ExtractSource, PullResult, load_source, pull
-from ingestion.landing import LandingWriter, read_tail
+from tests.pulls import Shop
 
 PEOPLE = """
 kind: profiles
@@ -43,37 +41,6 @@ identifiers: {user_id: buyer.id, email: buyer.mails}
 amounts: {total: {column: total, unit: cents}}
 properties: {lines.count: count}
 """
-
-
-class Shop:
-    """A platform and a folder of extracts."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.home, self.extracts = (
-            folder,
-            folder / "home",
-            folder / "extracts",
-        )
-        self.extracts.mkdir()
-
-    def declare(self, text: str, name: str = "people") -> ExtractSource:
-        path = self.folder / f"{name}.yml"
-        path.write_text(f"source_id: {name}\n{text}")
-        source = load_source(path)
-        assert isinstance(source, ExtractSource)
-        return source
-
-    def put(self, file: str, content: str | bytes) -> None:
-        path = self.extracts / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-
-    def pull(self, source: ExtractSource) -> PullResult:
-        with LandingWriter(self.home / "landing") as writer:
-            return pull(source, writer, self.home, extracts=self.extracts)
-
-    def landed(self, stream: str) -> list[dict[str, Any]]:
-        return list(read_tail(self.home / "landing", stream, set()))
 
 
 @pytest.fixture
@@ -202,7 +169,7 @@ def test_a_state_file_that_cannot_be_used_is_rebuilt_from_the_landing_zone(
     shop.pull(source)
     shop.put("people.csv", HEADER + ADA + "3,broken\n" + BEN.replace("Ben", "Benno"))
     shop.pull(source)
-    state = shop.home / "connectors" / "people.json"
+    state = shop.home / "connectors" / "people.sqlite"
     if damage == "lost":
         state.unlink()
     else:
@@ -229,7 +196,7 @@ def test_a_landing_zone_that_was_emptied_is_filled_again(shop):
         (b"3,c@x.example,Cy,1,perhaps,\n", "mistyped_value", 3),
         (b"3,c@x.example,Cy,1,,yesterday\n", "mistyped_value", 3),
         (b"3,c@x.example,Cy,1,,9999-12-31\n", "in_the_future", 3),
-        (b"3,c@x.example,C\xff,1,,\n", "not_utf8", 3),
+        (b"3,c@x.example,C\xff,1,,\n", "bad_encoding", 3),
         (b'3,c@x.example,"C"y,1,,\n', "bad_csv", 3),
         (b"1,other@x.example,Ada,1,,\n", "duplicate_key", 3),
     ],

@@ -1,7 +1,7 @@
-"""The identity graph as it stood at a landing position: rebuilt from exactly what had been loaded by then.
+"""The identity graph as it stood at a landing position: rebuilt from exactly what had been landed by then.
 
-A position is a set of ledger rows (all loads up to one), never a cut-off in the records' own times. The rules are
-those of today: seeds and vars are files of the project, not facts that landed.
+A position is a set of ledger rows, so whole segments, never a cut-off in the records' own times. The rules are those
+of today: seeds and vars are files of the project, not facts that landed.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ import duckdb
 from ingestion.contracts import STREAMS
 from ingestion.settings import Settings
 from orchestration.assets.layers import parse_as_of
-from orchestration.identity.scratch import build, copy_prefix, scratch
+from orchestration.identity.scratch import build, copy_loads, scratch
 from orchestration.warehouse.schema import read_copy
 
 
@@ -25,47 +25,61 @@ class NoSuchPositionError(LookupError):
 
 @dataclass(frozen=True)
 class Position:
-    """All loads up to `load_id`; what they brought was landed until `landed_until` (UTC)."""
+    """The loads that count, and until when what they brought was landed (UTC)."""
 
-    load_id: int
+    loads: tuple[int, ...]
     landed_until: datetime
 
     def __str__(self) -> str:
-        return f"load {self.load_id}: everything landed until {self.landed_until:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.landed_until:%Y-%m-%d %H:%M:%S} UTC, {len(self.loads)} loads"
 
 
 def position(connection: duckdb.DuckDBPyConnection, text: str) -> Position:
-    """The position of a load id, or the last one that holds nothing landed after a time."""
-    loads = dict(connection.execute(_LANDED).fetchall())
-    if not loads:
-        raise NoSuchPositionError("Nothing has been loaded yet.")
+    """The loads up to a load id, or those that brought nothing landed after a time.
+
+    Load ids are those of this warehouse: a rebuild numbers anew. A time means the same segments ever after.
+    """
+    landed = dict(connection.execute(_LANDED).fetchall())
     if text.strip().isdecimal():
-        last = int(text) if int(text) in loads else None
+        asked = int(text) if int(text) in landed else 0
+        chosen = [load for load in landed if load <= asked]
     else:
-        try:
-            moment = parse_as_of(text)
-        except ValueError as error:
-            raise NoSuchPositionError(
-                f"{text[:80]!r} is neither a load id nor a time such as 2026-01-31T00:00:00 (UTC)."
-            ) from error
-        within = [load for load, until in loads.items() if until <= moment]
-        last = max(within, default=None)
-    if last is None:
-        first, end = min(loads), max(loads)
+        moment = _moment(text)
+        chosen = [load for load, until in landed.items() if until <= moment]
+    if not chosen:
         raise NoSuchPositionError(
-            f"{text[:80]!r} is before or beyond what was loaded: loads {first} ({loads[first]:%Y-%m-%d %H:%M:%S})"
-            f" to {end} ({loads[end]:%Y-%m-%d %H:%M:%S} UTC)."
+            f"At {text[:80]!r} nothing had been loaded. {_range(landed)}"
         )
-    return Position(last, loads[last])
+    return Position(tuple(chosen), max(landed[load] for load in chosen))
 
 
-# Until when the loads up to each one had been landed; an empty segment brings nothing.
-_LANDED = f"""
-    with received as (
-        {" union all ".join(f"select _load_id as load_id, max(received_at) as at from raw.{s} group by all" for s in STREAMS)}
+def _moment(text: str) -> datetime:
+    try:
+        return parse_as_of(text)
+    except ValueError as error:
+        raise NoSuchPositionError(
+            f"{text[:80]!r} is neither a load id nor a time such as 2026-01-31T00:00:00 (UTC)."
+        ) from error
+
+
+def _range(landed: dict[int, datetime]) -> str:
+    if not landed:
+        return "Nothing has been loaded yet."
+    return (
+        f"There are loads {min(landed)} to {max(landed)}, landed from"
+        f" {min(landed.values()):%Y-%m-%d %H:%M:%S} to {max(landed.values()):%Y-%m-%d %H:%M:%S} UTC."
     )
-    select load_id, max(at) over (order by load_id) from received
-"""
+
+
+# Until when each load had been landed. One whose lines were all refused brought nothing at all.
+_LANDED = (
+    "select load_id, max(received_at) as landed_until from ("
+    + " union all ".join(
+        f"select _load_id as load_id, received_at from raw.{stream}"
+        for stream in STREAMS
+    )
+    + ") as landed group by load_id order by load_id"
+)
 
 
 @contextmanager
@@ -74,6 +88,6 @@ def graph_as_of(settings: Settings, text: str) -> Iterator[tuple[Position, Path]
     with read_copy(settings.published) as connection:
         found = position(connection, text)
     with scratch(settings) as file:
-        copy_prefix(settings, file, found.load_id)
+        copy_loads(settings, file, found.loads)
         build(settings, file, found.landed_until, "+identity")
         yield found, file

@@ -47,6 +47,7 @@ class AudienceMove:
     members_after: int
     enter: int
     leave: int
+    merge_away: int
 
 
 @dataclass
@@ -80,7 +81,7 @@ class Preview:
         for move in self.audiences:
             yield (
                 f"  {move.audience_name}: {move.members_before:,} → {move.members_after:,} members"
-                f" ({move.enter:,} enter, {move.leave:,} leave)"
+                f" ({move.enter:,} enter, {move.leave:,} leave, {move.merge_away:,} merge into another member)"
             )
 
 
@@ -313,7 +314,8 @@ def _audiences(connection: duckdb.DuckDBPyConnection) -> Iterator[AudienceMove]:
             coalesce(any_value(counted.members), 0),
             count(*) filter (where is_in),
             count(*) filter (where is_in and not was_in),
-            count(*) filter (where was_in and not is_in)
+            count(*) filter (where was_in and not is_in),
+            coalesce(any_value(counted.members), 0) - count(*) filter (where was_in)
         from compared
         left join counted on compared.audience_name = counted.audience_name
         group by compared.audience_name

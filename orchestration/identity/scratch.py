@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -41,24 +41,26 @@ def copy_all(settings: Settings, file: Path) -> None:
     shutil.copyfile(settings.published, file)
 
 
-def copy_prefix(settings: Settings, file: Path, last_load: int) -> None:
-    """The landed records of the loads up to `last_load`, and nothing derived. Sources are as declared today."""
+def copy_loads(settings: Settings, file: Path, loads: Sequence[int]) -> None:
+    """The landed records of some loads, and nothing derived. Sources are as declared today."""
     with duckdb.connect(file) as connection:
         create_raw(connection)
         connection.execute(
             f"attach '{_quoted(settings.published)}' as whole (read_only)"
         )
+        connection.execute(
+            "create temp table chosen as select load_id, segment from whole.raw.loads"
+            " where load_id in (select unnest(?::bigint[]))",
+            [list(loads)],
+        )
         for table in raw_tables():
             condition = "true"
             if table in STREAMS:
-                condition = f"_load_id <= {last_load}"
+                condition = "_load_id in (select load_id from chosen)"
             elif table == "loads":
-                condition = f"load_id <= {last_load}"
+                condition = "load_id in (select load_id from chosen)"
             elif table == "load_rejects":
-                condition = (
-                    "segment in (select segment from whole.raw.loads"
-                    f" where load_id <= {last_load})"
-                )
+                condition = "segment in (select segment from chosen)"
             connection.execute(
                 f"insert into raw.{table} by name select * from whole.raw.{table} where {condition}"
             )

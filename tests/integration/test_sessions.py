@@ -189,7 +189,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory, acceptance_dir: Path) ->
     ecom = acceptance_dir / "5-sessions-ecom" / "ecom.csv.gz"
     pick.shuffle(events)
     land_and_load(home, [*events, *real_visits(ecom)])
-    build(home, "fct_sessions")
+    build(home, "fct_sessions", "int_event_sessions")
     return home.warehouse
 
 

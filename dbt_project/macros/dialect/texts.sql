@@ -25,3 +25,16 @@
 {% macro spark__url_parameter(url, name) -%}
     nullif(try_url_decode(regexp_extract({{ url }}, '[?&]{{ name }}=([^&#]*)', 1)), '')
 {%- endmacro %}
+
+{# Whether a regular expression, which may itself be an expression, is found in a text. #}
+{% macro matches(text, pattern) -%}
+    {{ return(adapter.dispatch('matches', 'millrace')(text, pattern)) }}
+{%- endmacro %}
+
+{% macro duckdb__matches(text, pattern) -%}
+    regexp_matches({{ text }}, {{ pattern }})
+{%- endmacro %}
+
+{% macro spark__matches(text, pattern) -%}
+    {{ text }} rlike {{ pattern }}
+{%- endmacro %}

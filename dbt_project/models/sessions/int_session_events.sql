@@ -1,51 +1,98 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='replace_keys',
+        unique_key='session_key_id',
+        on_schema_change='fail',
+        meta={'touched': 'int_touched_sessions'},
+        post_hook="{{ remember({
+            'int_distinct_events': '_load_id',
+            'int_profile_touches': '_touch_id',
+        }) }}",
+    )
+}}
+
 with
 
-events as (select * from {{ ref('fct_profile_events') }}),
+profile_events as (select * from {{ ref('fct_profile_events') }}),
 
-sources as (select * from {{ ref('stg_landing__sources') }}),
+touched as (select * from {{ ref('int_touched_sessions') }}),
 
--- Two sources that name different fields never share a session.
-keyed as (
-    select
-        events.record_id,
-        coalesce(sources.session_key, 'anonymous_id') as session_key_field,
-        events.session_key,
-        events.occurred_at,
-        events.profile_id,
-        coalesce(events.utm_source, '') || '/' || coalesce(events.utm_medium, '')
-        || '/' || coalesce(events.utm_campaign, '') as campaign
-    from events
-    left join sources on events.source_id = sources.source_id
-    where events.session_key is not null
+{% if is_incremental() %}
+-- All events of the touched keys: those that were placed before and those that are new.
+touched_events as (
+    select record_id
+    from {{ this }}
+    where session_key_id in (select session_key_id from touched)
+    union
+    select record_id
+    from profile_events
+    where
+        session_key_id is not null
+        and _load_id > {{ seen('int_session_events', 'int_distinct_events') }}
 ),
 
+events as (
+    select * from profile_events
+    where
+        session_key_id is not null
+        and record_id in (select record_id from touched_events)
+),
+{% else %}
+events as (select * from profile_events where session_key_id is not null),
+{% endif %}
+
+with_campaign as (
+    select
+        record_id,
+        session_key_id,
+        occurred_at,
+        profile_id,
+        case
+            when {{ var('session_split_on_campaign') }}
+                then nullif(
+                    coalesce(utm_source, '') || '/' || coalesce(utm_medium, '')
+                    || '/' || coalesce(utm_campaign, ''),
+                    '//'
+                )
+        end as campaign
+    from events
+),
+
+-- An event of nobody, or without a campaign, changes neither.
 with_previous as (
     select
         *,
         row_number() over (
-            partition by session_key_field, session_key
+            partition by session_key_id
             order by occurred_at asc, record_id asc
         ) as event_number,
         lag(occurred_at) over (
-            partition by session_key_field, session_key
+            partition by session_key_id
             order by occurred_at asc, record_id asc
         ) as previous_at,
-        lag(profile_id) over (
-            partition by session_key_field, session_key
+        {{ last_known('profile_id') }} over (
+            partition by session_key_id
             order by occurred_at asc, record_id asc
+            rows between unbounded preceding and 1 preceding
         ) as previous_profile_id,
-        lag(campaign) over (
-            partition by session_key_field, session_key
+        {{ last_known('campaign') }} over (
+            partition by session_key_id
             order by occurred_at asc, record_id asc
+            rows between unbounded preceding and 1 preceding
         ) as previous_campaign
-    from keyed
+    from with_campaign
 ),
 
 -- Silence starts a new session, and so does a device that changes hands; a new
 -- campaign does when the var says so.
 with_starts as (
     select
-        *,
+        record_id,
+        session_key_id,
+        occurred_at,
+        profile_id,
+        event_number,
         case
             when previous_at is null then 1
             when
@@ -53,11 +100,7 @@ with_starts as (
                 >= previous_at + interval {{ var('session_gap_minutes') }} minute
                 then 1
             when profile_id <> previous_profile_id then 1
-            when
-                {{ var('session_split_on_campaign') }}
-                and campaign <> '//'
-                and campaign <> previous_campaign
-                then 1
+            when campaign <> coalesce(previous_campaign, '') then 1
             else 0
         end as is_start
     from with_previous
@@ -65,18 +108,20 @@ with_starts as (
 
 with_stretch as (
     select
-        *,
+        record_id,
+        session_key_id,
+        occurred_at,
+        profile_id,
+        event_number,
         max(case when is_start = 1 then occurred_at end) over (
-            partition by session_key_field, session_key
+            partition by session_key_id
             order by event_number asc
             rows between unbounded preceding and current row
         ) as stretch_started_at,
-        cast(
-            sum(is_start) over (
-                partition by session_key_field, session_key
-                order by event_number asc
-                rows between unbounded preceding and current row
-            ) as bigint
+        count(case when is_start = 1 then 1 end) over (
+            partition by session_key_id
+            order by event_number asc
+            rows between unbounded preceding and current row
         ) as stretch_number
     from with_starts
 ),
@@ -85,8 +130,7 @@ with_stretch as (
 final as (
     select
         record_id,
-        session_key_field,
-        session_key,
+        session_key_id,
         stretch_number,
         cast(
             floor(
@@ -97,7 +141,8 @@ final as (
                 / ({{ var('session_cap_hours') }} * 3600000000)
             ) as bigint
         ) as cap_number,
-        event_number
+        event_number,
+        profile_id
     from with_stretch
 )
 

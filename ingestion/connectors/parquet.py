@@ -17,7 +17,6 @@ BATCH = 1000
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,
     "memory_limit": "512MB",
-    "TimeZone": "UTC",
 }
 
 
@@ -36,6 +35,7 @@ def parquet_rows(
 def _local_rows(path: str, name: str) -> Iterator[Row | Unreadable]:
     line = 0
     with duckdb.connect(config=SETTINGS) as connection:
+        connection.execute("set TimeZone = 'UTC'")
         try:
             connection.execute("select * from read_parquet([$path])", {"path": path})
             columns = [column[0] for column in connection.description or []]

@@ -30,15 +30,7 @@ held_server_events as (
 touched_profiles as (
     select profile_id
     from profile_touches
-    where
-        _touch_id > {{ seen_by_all(
-            [
-                'int_session_events', 'int_sessions', 'int_session_traffic',
-                'int_server_events',
-            ],
-            'int_profile_touches',
-            '_touch_id'
-        ) }}
+    where _touch_id > {{ seen_by_consumers('int_profile_touches', '_touch_id') }}
 ),
 
 -- What was nobody's and is so no more: it is now somebody's, or a smaller record of
@@ -64,19 +56,13 @@ touched_keys as (
     from events
     where
         session_key_id is not null
-        and _load_id > {{ seen_by_all(
-            ['int_session_events', 'int_sessions', 'int_session_traffic'],
-            'int_distinct_events',
-        ) }}
+        and _load_id > {{ seen_by_consumers('int_distinct_events') }}
     union
     select session_key_id
     from held_sessions
     where
         profile_id in (select profile_id from touched_profiles)
-        or {{ seen_by_all(
-            ['int_session_events', 'int_sessions', 'int_session_traffic'],
-            'int_distinct_events',
-        ) }} = 0
+        or {{ seen_by_consumers('int_distinct_events') }} = 0
     union
     select events_of_nobody.session_key_id
     from events_of_nobody
@@ -100,7 +86,7 @@ touched_holders as (
     union
     select holder
     from held_server_events
-    where {{ seen_by_all(['int_server_events'], 'int_distinct_events') }} = 0
+    where {{ seen_by_consumers('int_distinct_events') }} = 0
 ),
 
 final as (

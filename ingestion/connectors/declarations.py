@@ -146,7 +146,7 @@ class ExtractSource(Source):
 
     def has_shrunk(self, rows: int, before: int) -> bool:
         """Whether so many rows are gone that a person should look. What reads only new rows cannot tell."""
-        return self.extract.cursor_column is None and rows * 2 <= before
+        return self.extract.cursor_column is None and rows * 2 <= before > rows
 
     def newest(self, written: datetime | None, row: datetime | None) -> datetime | None:
         """The time by which the extract is fresh or late: a file's, where files are, else a row's."""

@@ -43,6 +43,7 @@ class PullResult:
     rows: int  # that the source holds now
     rows_before: int  # that it held when it last looked right; 0 at first
     newest: datetime | None  # time of the newest file or row
+    shrunk: bool  # so many rows fewer that a person should look
 
     @property
     def unchanged(self) -> int:
@@ -79,12 +80,12 @@ def pull(
         if doubt:
             spool.forget_missing()
         spool.find_marked()
-        result = _result(source, memory, spool, found, reading, gone, doubt)
+        result = _result(source, memory, spool, found, reading, gone, doubt, trusted)
         if result.changed:
             memory.begin()
             _land(writer, source, spool, home / "landing")
             reached("connector.landed")
-        spool.remember(_notes(source, result, reading, trusted))
+        spool.remember(_notes(source, result, reading))
     return result
 
 
@@ -96,7 +97,9 @@ def _result(
     reading: Reading,
     gone: int,
     doubt: str,
+    trusted: bool,
 ) -> PullResult:
+    rows, before = spool.rows_held(), memory.noted("rows") or 0
     return PullResult(
         source_id=source.source_id,
         files=len(found.files),
@@ -108,10 +111,23 @@ def _result(
         deleted=spool.count("gone"),
         held_deletes=gone if doubt else 0,
         note=doubt,
-        rows=spool.rows_held(),
-        rows_before=memory.noted("rows") or 0,
-        newest=source.newest(reading.written_at, found.newest),
+        rows=rows,
+        rows_before=before,
+        newest=_newest(source, memory, reading, found),
+        shrunk=not trusted and source.has_shrunk(rows, before),
     )
+
+
+def _newest(
+    source: ExtractSource, memory: Memory, reading: Reading, found: Comparison
+) -> datetime | None:
+    """The newest file or row. Where only new rows are read, it may be one of an earlier pull."""
+    newest = source.newest(reading.written_at, found.newest)
+    noted = memory.noted("newest")
+    earlier = datetime.fromisoformat(noted) if noted else None
+    if earlier and (newest is None or (reading.since is not None and newest < earlier)):
+        return earlier
+    return newest
 
 
 def _since(source: ExtractSource, memory: Memory) -> object:
@@ -122,13 +138,15 @@ def _since(source: ExtractSource, memory: Memory) -> object:
 
 
 def _notes(
-    source: ExtractSource, result: PullResult, reading: Reading, trusted: bool
+    source: ExtractSource, result: PullResult, reading: Reading
 ) -> dict[str, object]:
     """What the next pull wants to know. A sudden loss of rows does not become the measure of what is normal."""
     notes: dict[str, object] = {"declared": source.fingerprint()}
     if reading.highest is not None:
         notes["cursor"] = to_noted(reading.highest)
-    if trusted or not source.has_shrunk(result.rows, result.rows_before):
+    if result.newest is not None:
+        notes["newest"] = result.newest.isoformat()
+    if not result.shrunk:
         notes["rows"] = result.rows
     return notes
 

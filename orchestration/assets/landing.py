@@ -4,17 +4,27 @@ How rows are read and compared is `ingestion.connectors`; what happens to landed
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import dagster as dg
 
-from ingestion.connectors import EventSource, ExtractSource, PullResult, Source, pull
+from ingestion.connectors import (
+    EventSource,
+    ExtractError,
+    ExtractSource,
+    PullResult,
+    Source,
+    pull,
+)
 from ingestion.landing import LandingWriter
 from orchestration.assets.layers import landing_key, owner
+from orchestration.checks import extract_checks, extract_specs, unreadable_checks
 from orchestration.resources import Platform
 
 PULL_FAILED = (
-    "If it fails: the message names the file and the remedy. Nothing was remembered of the failed pull, so "
-    "correct the extract (or its declaration in sources/) and materialize again; what was landed lands no second time."
+    "An extract that cannot be read fails its checks, not the run: the message names the place and the remedy, and the "
+    "other sources go on. Correct the extract (or its declaration in sources/) and materialize again; what was landed "
+    "lands no second time."
 )
 
 
@@ -54,26 +64,25 @@ def pulled(source: ExtractSource) -> dg.AssetsDefinition:
         description=f"{source.description}\n\n{PULL_FAILED}",
         owners=[owner(source.owner)],
         kinds={source.extract.connector},
-        check_specs=[
-            dg.AssetCheckSpec(
-                "has_rows",
-                asset=key,
-                description="The extract has rows, and no suspicious share of them went missing.",
-            )
-        ],
+        check_specs=extract_specs(source),
     )
     def landed(
         context: dg.AssetExecutionContext, platform: Platform
     ) -> Iterator[dg.MaterializeResult[None]]:
         settings = platform.settings
-        with LandingWriter(settings.landing) as writer:
-            result = pull(source, writer, settings.home, extracts=settings.extracts)
+        try:
+            with LandingWriter(settings.landing) as writer:
+                result = pull(source, writer, settings.home, extracts=settings.extracts)
+        except ExtractError as error:
+            context.log.error("%s: %s", source.source_id, error)
+            checks = list(unreadable_checks(source, str(error)))
+            yield dg.MaterializeResult(check_results=checks)
+            return
         context.log.info(
             "%s: %s read, %s landed", source.source_id, result.read, result.landed
         )
-        yield dg.MaterializeResult(
-            metadata=_metadata(result), check_results=[_check(result)]
-        )
+        checks = list(extract_checks(source, result, datetime.now(UTC)))
+        yield dg.MaterializeResult(metadata=_metadata(result), check_results=checks)
 
     return landed
 
@@ -87,18 +96,5 @@ def _metadata(result: PullResult) -> dict[str, int]:
         "superseded": result.superseded,
         "deleted": result.deleted,
         "rejected": result.rejected,
-        "dagster/row_count": result.read,
+        "dagster/row_count": result.rows,
     }
-
-
-def _check(result: PullResult) -> dg.AssetCheckResult:
-    problem = result.note or (
-        "" if result.read else "No rows were read; is the extract in place?"
-    )
-    return dg.AssetCheckResult(
-        check_name="has_rows",
-        passed=not problem,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=problem or None,
-        metadata={"read": result.read, "held_deletes": result.held_deletes},
-    )

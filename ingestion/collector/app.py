@@ -2,15 +2,15 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, get_args
+from typing import Any, get_args
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
-from ingestion.collector import browsers
+from ingestion.collector import browsers, sdk_settings
 from ingestion.collector.answers import Answered, answer, problem
-from ingestion.collector.door import Door
+from ingestion.collector.door import Door, TheDoor
 from ingestion.collector.metrics import CONTENT_TYPE, Measured
 from ingestion.collector.pages import PAGE_HEADERS, page
 from ingestion.contracts.base import JsonObject
@@ -41,14 +41,6 @@ SPEC_EXAMPLES: dict[EventType, JsonObject] = {
 }
 
 router = APIRouter()
-
-
-def _door(request: Request) -> Door:
-    door: Door = request.app.state.door
-    return door
-
-
-TheDoor = Annotated[Door, Depends(_door)]
 
 
 async def ingest(request: Request, door: TheDoor) -> Response:
@@ -171,6 +163,7 @@ def create_app(door: Door) -> FastAPI:
         documented = {"requestBody": {"required": True, "content": body}}
         app.add_api_route(path, endpoint, methods=["POST"], openapi_extra=documented)
     app.include_router(router)
+    app.include_router(sdk_settings.router)
     browsers.welcome(app)
     app.add_middleware(Measured, metrics=door.metrics)
     app.add_exception_handler(Answered, _answered)

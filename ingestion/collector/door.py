@@ -9,8 +9,9 @@ import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Depends
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -262,6 +263,10 @@ class Door:
         known = self.keys.find(offered) if isinstance(offered, str) else None
         return self._admitted(request, known)
 
+    def admit(self, request: Request, text: str) -> Key:
+        """The key with this text, if it may be used from there."""
+        return self._admitted(request, self.keys.find(text))
+
     def _admitted(self, request: Request, key: Key | None) -> Key:
         """The key, if it is known and may be used now, from there."""
         if key is None:
@@ -288,6 +293,15 @@ class Door:
             seconds = str(self.limits.retry_unavailable_seconds)
             message = "nothing can be stored right now"
             raise problem(503, "unavailable", message, Retry_After=seconds) from error
+
+
+async def _of(request: Request) -> Door:
+    door: Door = request.app.state.door
+    return door
+
+
+TheDoor = Annotated[Door, Depends(_of)]
+"""The door of the application, as its paths take it."""
 
 
 def offered_key(headers: Mapping[str, str]) -> str | None:

@@ -24,6 +24,19 @@ ENVELOPE_BYTES = 4096
 """Of each thing that is kept beside the bytes of a reject: a batch's context would be kept once per item."""
 
 
+REPEATS = "repeats:"
+"""Begins the flag that counts an event's repeats within its request, so that what was received can be added up."""
+
+
+@dataclass
+class _Seen:
+    """The first call of an id in a request, and how often it came again word for word."""
+
+    call: Any
+    event: Event
+    repeats: int = 0
+
+
 @dataclass
 class Intake:
     """What a request becomes: records to land, and one result per event in the order sent."""
@@ -46,13 +59,13 @@ def take_single(
 def take_batch(body: Any, origin: Origin, limits: Limits, check_sizes: bool) -> Intake:
     """The events of a batch, and a reject for each that is refused.
 
-    An event that repeats one of the same request, word for word, is a duplicate and not landed again; the same id
-    with other content is landed, because the warehouse reports such conflicts.
+    An event that repeats one of the same request, word for word, is a duplicate and not landed again, but counted in
+    a flag of the one that is; the same id with other content is landed, because the warehouse reports such conflicts.
     `check_sizes` also finds what JSON can't hold. Raises Refused when the whole is no batch.
     """
     calls, origin = opened(body, origin, limits)
     check_events(len(calls), limits)
-    intake, seen = Intake(), dict[str, Any]()
+    intake, seen = Intake(), dict[str, _Seen]()
     for index, call in enumerate(calls):
         try:
             size = len(encode(call)) if check_sizes else 0
@@ -62,13 +75,18 @@ def take_batch(body: Any, origin: Origin, limits: Limits, check_sizes: bool) -> 
             intake.records.append(reject(refusal, raw, where, index))
             intake.results.append(rejected(index, refusal))
             continue
-        first = seen.setdefault(event.event_id, call)
-        is_repeat = first is not call and content(first) == content(call)
-        if not is_repeat:
+        first = seen.setdefault(event.event_id, _Seen(call, event))
+        is_repeat = first.event is not event and content(first.call) == content(call)
+        if is_repeat:
+            first.repeats += 1
+        else:
             intake.records.append(event)
         status = "duplicate" if is_repeat else "accepted"
         result = {"index": index, "status": status, "event_id": event.event_id}
         intake.results.append(result)
+    for each in seen.values():
+        if each.repeats:
+            each.event.flags.append(f"{REPEATS}{each.repeats}")
     return intake
 
 

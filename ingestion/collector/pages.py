@@ -76,7 +76,8 @@ def _type(about: JsonObject) -> str:
         words.append(f"one of {', '.join(map(str, valid))}")
     for word, says in (("minimum", "from"), ("maximum", "to"), ("pattern", "like")):
         if word in kind:
-            words.append(f"{says} {kind[word]}")
+            limit = kind[word]
+            words.append(f"{says} {limit if word == 'pattern' else f'{limit:g}'}")
     return " ".join(words)
 
 

@@ -18,6 +18,7 @@ from ingestion.collector.app import (
     create_app,
 )
 from ingestion.collector.door import Door
+from ingestion.collector.intake import REPEATS
 from ingestion.collector.keys import KeyStore
 from ingestion.collector.limits import Limits
 from ingestion.collector.tenants import Tenant, Tenants
@@ -189,6 +190,27 @@ def test_a_repeat_in_one_request_is_a_duplicate_and_a_conflict_is_not(
     statuses = [each["status"] for each in answer.json()["results"]]
     assert statuses == ["accepted", "duplicate", "accepted"]
     assert [row["name"] for row in collector.landed()] == ["E", "F"]
+
+
+def test_what_was_received_can_be_added_up_from_what_landed(
+    collector: Collector,
+) -> None:
+    def call(message_id: str, **more: Any) -> dict[str, Any]:
+        return {"type": "track", "event": "E", "messageId": message_id, **more}
+
+    received = [call("a"), call("a"), call("b"), call("a"), call("a", event="F"), 7]
+    received += [call("b"), call("c", userId=[])]
+    statuses: list[str] = []
+    for _ in range(2):
+        answer = collector.post("/v1/batch", received).json()
+        statuses += [each["status"] for each in answer["results"]]
+    events, rejects = collector.landed(), collector.landed("rejects")
+    flags = [flag for row in events for flag in row["flags"]]
+    repeats = [int(flag.removeprefix(REPEATS)) for flag in flags]
+    assert repeats == [2, 1, 2, 1]
+    assert len(events) == statuses.count("accepted") == 6
+    assert sum(repeats) == statuses.count("duplicate")
+    assert len(events) + sum(repeats) + len(rejects) == 2 * len(received)
 
 
 def test_equal_events_without_ids_are_two_events(collector: Collector) -> None:

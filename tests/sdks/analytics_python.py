@@ -1,0 +1,11 @@
+"""250 events through analytics-python: `python analytics_python.py HOST WRITE_KEY`."""
+
+import sys
+
+from analytics import Client
+
+client = Client(sys.argv[2], host=sys.argv[1])
+for n in range(250):
+    client.track(f"u-{n % 7}", "Product Viewed", {"n": n}, message_id=f"id-{n}")
+client.flush()
+client.join()

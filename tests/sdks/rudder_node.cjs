@@ -1,0 +1,10 @@
+// 250 events through @rudderstack/rudder-sdk-node: node rudder_node.cjs HOST WRITE_KEY
+const Analytics = require('@rudderstack/rudder-sdk-node')
+
+const [host, writeKey] = process.argv.slice(2)
+const analytics = new Analytics(writeKey, { dataPlaneUrl: host })
+for (let n = 0; n < 250; n++) {
+  const messageId = `id-${n}`
+  analytics.track({ userId: `u-${n % 7}`, event: 'Product Viewed', properties: { n }, messageId })
+}
+analytics.flush()

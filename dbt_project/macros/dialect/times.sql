@@ -12,3 +12,16 @@
 {% macro spark__epoch_micros(timestamp) -%}
     unix_micros(cast({{ timestamp }} as timestamp))
 {%- endmacro %}
+
+{# The moment that a text names, as a UTC timestamp; NULL when it names none. A text without an offset is UTC. #}
+{% macro moment(text) -%}
+    {{ return(adapter.dispatch('moment', 'millrace')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__moment(text) -%}
+    cast(try_cast({{ text }} as timestamptz) as timestamp)
+{%- endmacro %}
+
+{% macro spark__moment(text) -%}
+    cast(try_cast({{ text }} as timestamp_ltz) as timestamp_ntz)
+{%- endmacro %}

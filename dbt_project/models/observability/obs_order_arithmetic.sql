@@ -36,6 +36,39 @@ contradictions as (
     union all
     select
         order_id,
+        'partial refunds add up to the total' as problem,
+        total as expected,
+        told_refund as found,
+        currency,
+        believed_record_id
+    from orders
+    where state = 'partially_refunded' and told_refund = total
+    union all
+    select
+        order_id,
+        'a full refund is less than the total' as problem,
+        total as expected,
+        told_refund as found,
+        currency,
+        believed_record_id
+    from orders
+    where state = 'refunded' and told_refund < total
+    union all
+    select
+        order_id,
+        'payments are not the total' as problem,
+        total as expected,
+        paid as found,
+        currency,
+        believed_record_id
+    from orders
+    where
+        state in ('completed', 'partially_refunded', 'refunded')
+        and not is_paid_amount
+        and paid <> total
+    union all
+    select
+        order_id,
         'a partial refund has no amount' as problem,
         cast(null as decimal(18, 2)) as expected,
         told_refund as found,

@@ -1,6 +1,9 @@
 with
 
-evidence as (select * from {{ ref('int_order_evidence') }}),
+evidence as (
+    select * from {{ ref('fct_order_evidence') }}
+    where is_other_currency
+),
 
 orders as (select * from {{ ref('int_orders') }}),
 
@@ -12,19 +15,10 @@ final as (
         evidence.source_id,
         evidence.effect,
         orders.currency as order_currency,
-        evidence.currency as stated_currency
+        evidence.currency as stated_currency,
+        evidence.amount as stated_amount
     from evidence
     inner join orders on evidence.order_id = orders.order_id
-    where
-        evidence.currency <> orders.currency
-        and coalesce(
-            evidence.gross,
-            evidence.subtotal,
-            evidence.revenue,
-            evidence.total,
-            evidence.order_value,
-            evidence.refunded
-        ) is not null
 )
 
 select * from final

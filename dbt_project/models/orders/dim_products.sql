@@ -1,44 +1,32 @@
 with
 
-events as (select * from {{ ref('fct_events') }}),
+events as (select * from {{ ref('int_distinct_events') }}),
 
-lines as (select * from {{ ref('int_order_evidence_lines') }}),
-
-evidence as (select * from {{ ref('int_order_evidence') }}),
+lines as (select * from {{ ref('fct_order_lines') }}),
 
 catalog as (select * from {{ ref('stg_landing__catalog') }}),
 
 sources as (select * from {{ ref('stg_landing__sources') }}),
 
--- Products that somebody looked at or put into a cart.
-product_events as (
-    select
-        product_id,
-        record_id,
-        occurred_at,
-        {{ json_texts('properties', ['$.name', '$.category']) }} as texts
-    from events
-    where product_id is not null
-),
-
+-- Products that somebody looked at, put into a cart or ordered.
 mentions as (
     select
         product_id,
         record_id,
         occurred_at,
-        nullif({{ nth('texts', 1) }}, '') as name,
-        nullif({{ nth('texts', 2) }}, '') as category
-    from product_events
+        product_name as name,
+        product_category as category
+    from events
+    where product_id is not null
     union all
     select
-        lines.product_id,
-        lines.record_id,
-        evidence.occurred_at,
-        lines.name,
-        lines.category
+        product_id,
+        record_id,
+        listed_at as occurred_at,
+        name,
+        category
     from lines
-    inner join evidence on lines.record_id = evidence.record_id
-    where lines.product_id is not null
+    where product_id is not null
 ),
 
 -- What was said about a product last; a product nobody catalogued is only this.

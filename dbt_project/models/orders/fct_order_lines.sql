@@ -1,19 +1,36 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='replace_keys',
+        unique_key='order_id',
+        on_schema_change='fail',
+        meta={'touched': 'int_touched_orders'},
+    )
+}}
+
 with
 
+touched as (select * from {{ ref('int_touched_orders') }}),
+
 orders as (select * from {{ ref('int_orders') }}),
+
+money as (select * from {{ ref('int_order_money') }}),
 
 amounts as (select * from {{ ref('int_order_amounts') }}),
 
 lines as (select * from {{ ref('int_order_evidence_lines') }}),
 
--- The most believed copy that lists products.
-listing as (
+-- The most believed copy that lists products, in the currency of the order.
+listings as (
     select
-        amounts.order_id,
-        min_by(amounts.record_id, amounts.belief) as record_id
-    from amounts
-    where amounts.record_id in (select lines.record_id from lines)
-    group by amounts.order_id
+        money.order_id,
+        amounts.record_id,
+        amounts.occurred_at
+    from money
+    inner join amounts
+        on
+            money.order_id = amounts.order_id
+            and money.lines_belief = amounts.belief
 ),
 
 final as (
@@ -30,10 +47,12 @@ final as (
         lines.amount,
         orders.currency,
         orders.ordered_at,
+        listings.occurred_at as listed_at,
         lines.record_id
-    from orders
-    inner join listing on orders.order_id = listing.order_id
-    inner join lines on listing.record_id = lines.record_id
+    from touched
+    inner join orders on touched.order_id = orders.order_id
+    inner join listings on orders.order_id = listings.order_id
+    inner join lines on listings.record_id = lines.record_id
 )
 
 select * from final

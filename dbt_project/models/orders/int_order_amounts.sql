@@ -1,6 +1,11 @@
+{{ config(materialized='view') }}
+
 with
 
-evidence as (select * from {{ ref('int_order_evidence') }}),
+evidence as (
+    select * from {{ ref('int_order_evidence') }}
+    where standing = 'counts' and kind in ('event', 'row')
+),
 
 lines as (select * from {{ ref('int_order_evidence_lines') }}),
 
@@ -8,10 +13,11 @@ lines as (select * from {{ ref('int_order_evidence_lines') }}),
 line_totals as (
     select
         record_id,
-        cast(sum(amount) as decimal(18, 2)) as gross
+        case
+            when count(*) = count(amount) then cast(sum(amount) as decimal(18, 2))
+        end as gross
     from lines
     group by record_id
-    having count(*) = count(amount)
 ),
 
 -- What a refund says of amounts is about the refund. A row is the whole order.
@@ -19,8 +25,9 @@ stating as (
     select
         evidence.*,
         coalesce(evidence.gross, line_totals.gross) as stated_gross,
+        line_totals.record_id is not null as has_lines,
         case
-            when evidence.is_row or evidence.effect = 'completed' then 1
+            when evidence.kind = 'row' or evidence.effect = 'completed' then 1
             when evidence.effect = 'checkout' then 2
             when evidence.effect = 'incomplete' then 3
             when evidence.effect = 'unknown' then 4
@@ -29,7 +36,7 @@ stating as (
     from evidence
     left join line_totals on evidence.record_id = line_totals.record_id
     where
-        evidence.is_row
+        evidence.kind = 'row'
         or evidence.effect in (
             'unknown', 'incomplete', 'checkout', 'completed', 'cancelled'
         )
@@ -51,6 +58,7 @@ with_revenue as (
         shipping,
         tax,
         total,
+        has_lines,
         stated_gross as gross,
         cast(
             coalesce(

@@ -1,50 +1,59 @@
 with
 
-events as (select * from {{ ref('fct_profile_events') }}),
+touched as (select * from {{ ref('int_touched_orders') }}),
 
-records as (select * from {{ ref('int_current_records') }}),
+events as (select * from {{ ref('fct_events') }}),
+
+records as (select * from {{ ref('int_order_records') }}),
 
 record_profiles as (select * from {{ ref('int_record_profiles') }}),
+
+profiles as (select * from {{ ref('int_profiles') }}),
 
 sources as (select * from {{ ref('stg_landing__sources') }}),
 
 order_states as (select * from {{ ref('order_states') }}),
 
+payment_statuses as (select * from {{ ref('payment_statuses') }}),
+
 -- Every event that names an order.
 order_events as (
     select
-        record_id,
-        order_id,
-        profile_id,
-        source_id,
-        occurred_at,
-        false as is_row,
-        is_server,
-        order_effect as effect,
+        events.record_id,
+        events.order_id,
+        events.source_id,
+        events.event_id,
+        events.occurred_at,
+        'event' as kind,
+        'counts' as standing,
+        events.is_server,
+        events.event_name as name,
+        events.order_effect as effect,
         cast(null as {{ dbt.type_string() }}) as source_status,
-        currency,
-        properties
-    from events
-    where order_id is not null and event_type in ('track', 'page', 'screen')
+        events.currency,
+        events.properties
+    from touched
+    inner join events on touched.order_id = events.order_id
+    where events.event_type in ('track', 'page', 'screen')
 ),
 
--- Every order as a business system has it; such a system is believed like a server.
+-- Every order and payment as a business system has it, believed like a server.
 order_rows as (
     select
-        records.record_id,
-        records.order_id,
-        record_profiles.profile_id,
-        records.source_id,
-        records.occurred_at,
-        true as is_row,
+        record_id,
+        order_id,
+        source_id,
+        cast(null as {{ dbt.type_string() }}) as event_id,
+        occurred_at,
+        case when record_type = 'payment' then 'payment' else 'row' end as kind,
+        standing,
         true as is_server,
-        records.effect,
-        records.source_status,
-        upper({{ json_text('records.properties', '$.currency') }}) as currency,
-        records.properties
+        cast(null as {{ dbt.type_string() }}) as name,
+        effect,
+        source_status,
+        upper({{ json_text('properties', '$.currency') }}) as currency,
+        properties
     from records
-    left join record_profiles on records.record_id = record_profiles.record_id
-    where records.record_type = 'order' and records.order_id is not null
 ),
 
 evidence as (
@@ -53,6 +62,7 @@ evidence as (
     select * from order_rows
 ),
 
+-- Each JSON text is read once; dialects call the same amount by several names.
 with_texts as (
     select
         *,
@@ -60,6 +70,7 @@ with_texts as (
             '$.gross', '$.subtotal', '$.discount', '$.revenue', '$.shipping',
             '$.tax', '$.total', '$.order_value', '$.value', '$.refunded',
             '$.refund_amount', '$.amount', '$.refund_id', '$.order_status', '$.status',
+            '$.DiscountValue',
         ]) }} as texts
     from evidence
 ),
@@ -69,7 +80,12 @@ with_amounts as (
         *,
         try_cast({{ nth('texts', 1) }} as decimal(18, 2)) as gross,
         try_cast({{ nth('texts', 2) }} as decimal(18, 2)) as subtotal,
-        abs(try_cast({{ nth('texts', 3) }} as decimal(18, 2))) as discount,
+        abs(
+            coalesce(
+                try_cast({{ nth('texts', 3) }} as decimal(18, 2)),
+                try_cast({{ nth('texts', 16) }} as decimal(18, 2))
+            )
+        ) as discount,
         try_cast({{ nth('texts', 4) }} as decimal(18, 2)) as revenue,
         try_cast({{ nth('texts', 5) }} as decimal(18, 2)) as shipping,
         try_cast({{ nth('texts', 6) }} as decimal(18, 2)) as tax,
@@ -78,32 +94,47 @@ with_amounts as (
             try_cast({{ nth('texts', 8) }} as decimal(18, 2)),
             try_cast({{ nth('texts', 9) }} as decimal(18, 2))
         ) as order_value,
-        try_cast({{ nth('texts', 10) }} as decimal(18, 2)) as refunded,
+        try_cast({{ nth('texts', 10) }} as decimal(18, 2)) as told_refund,
         coalesce(
             try_cast({{ nth('texts', 11) }} as decimal(18, 2)),
             try_cast({{ nth('texts', 12) }} as decimal(18, 2))
         ) as amount,
         nullif({{ nth('texts', 13) }}, '') as refund_id,
-        nullif(
-            coalesce({{ nth('texts', 14) }}, {{ nth('texts', 15) }}), ''
-        ) as property_status
+        coalesce(
+            source_status,
+            nullif(coalesce({{ nth('texts', 14) }}, {{ nth('texts', 15) }}), '')
+        ) as status
     from with_texts
+),
+
+-- Whose each piece is; only the records at hand are looked up.
+owners as (
+    select
+        evidence.record_id,
+        record_profiles.profile_id,
+        profiles.profile_kind
+    from evidence
+    inner join record_profiles on evidence.record_id = record_profiles.record_id
+    left join profiles on record_profiles.profile_id = profiles.profile_id
 ),
 
 final as (
     select
         with_amounts.record_id,
         with_amounts.order_id,
-        with_amounts.profile_id,
         with_amounts.source_id,
+        with_amounts.event_id,
         with_amounts.occurred_at,
-        with_amounts.is_row,
+        with_amounts.kind,
+        with_amounts.standing,
         with_amounts.is_server,
         coalesce(sources.priority, 1000) as source_priority,
+        owners.profile_id,
+        owners.profile_kind,
+        with_amounts.name,
         coalesce(order_states.state, 'unknown') as effect,
         coalesce(order_states.state_rank, 0) as effect_rank,
-        coalesce(with_amounts.source_status, with_amounts.property_status)
-            as source_status,
+        with_amounts.status as source_status,
         coalesce(nullif(with_amounts.currency, ''), sources.default_currency)
             as currency,
         with_amounts.gross,
@@ -116,11 +147,13 @@ final as (
         with_amounts.order_value,
         abs(
             case
-                when with_amounts.is_row then with_amounts.refunded
-                when order_states.state in ('partially_refunded', 'refunded')
+                when with_amounts.kind = 'row' then with_amounts.told_refund
+                when
+                    with_amounts.kind = 'event'
+                    and order_states.state in ('partially_refunded', 'refunded')
                     then coalesce(
                         with_amounts.amount,
-                        with_amounts.refunded,
+                        with_amounts.told_refund,
                         with_amounts.total,
                         with_amounts.order_value,
                         with_amounts.revenue
@@ -128,10 +161,24 @@ final as (
             end
         ) as refunded,
         with_amounts.refund_id,
+        case
+            when with_amounts.kind <> 'payment' then null
+            when with_amounts.amount is null then 'ignored'
+            when with_amounts.effect in ('refunded', 'partially_refunded')
+                then 'refunded'
+            when with_amounts.effect = 'cancelled' then 'ignored'
+            else coalesce(payment_statuses.counts_as, 'paid')
+        end as payment_counts_as,
+        case when with_amounts.kind = 'payment' then with_amounts.amount end as payment,
         with_amounts.properties
     from with_amounts
+    left join owners on with_amounts.record_id = owners.record_id
     left join sources on with_amounts.source_id = sources.source_id
     left join order_states on with_amounts.effect = order_states.state
+    left join payment_statuses
+        on
+            with_amounts.kind = 'payment'
+            and lower(with_amounts.source_status) = payment_statuses.status
 )
 
 select * from final

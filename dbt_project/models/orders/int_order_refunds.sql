@@ -1,8 +1,10 @@
+{{ config(materialized='view') }}
+
 with
 
 evidence as (
     select * from {{ ref('int_order_evidence') }}
-    where refunded is not null
+    where standing = 'counts' and refunded is not null
 ),
 
 -- One refund may be told more than once under one refund id.
@@ -53,7 +55,15 @@ final as (
         order_id,
         currency,
         source_id,
-        refunded
+        refunded,
+        row_number() over (
+            partition by order_id
+            order by
+                is_server desc,
+                source_priority asc,
+                source_id asc,
+                currency asc nulls last
+        ) as belief
     from ranked
     where belief = 1
 )

@@ -141,6 +141,8 @@ _FIND = """
 def _why_unknown(connection: duckdb.DuckDBPyConnection, text: str) -> str:
     said = repr(visible(text, 80))
     value = text.partition(":")[2] or text
+    if not value.strip():
+        return f"{said} is blank, and a blank identifies nobody."
     blocked = connection.execute(_BLOCKED, [[text, value]]).fetchall()
     if blocked:
         return (

@@ -7,6 +7,7 @@ from ingestion.settings import settings
 from orchestration.assets.activation import declared_syncs, publish_asset
 from orchestration.assets.landing import source_assets
 from orchestration.assets.layers import with_defaults
+from orchestration.assets.profiles import profile_pages
 from orchestration.assets.warehouse import (
     dbt_models,
     fact_assets,
@@ -32,6 +33,7 @@ def batch() -> dg.Definitions:
         models,
         fact_assets(),
         published_copy(models),
+        profile_pages(),
         *(publish_asset(sync) for sync in declared_syncs(configured)),
     ]
     return dg.Definitions(

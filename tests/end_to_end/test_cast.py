@@ -3,14 +3,23 @@
 The cast goes through the doors a user has; what must be true stands beside each story.
 """
 
+import subprocess
+import sys
 from collections import defaultdict
 from datetime import UTC, timedelta
 from decimal import Decimal
+from itertools import combinations
 from typing import Any
 
 import pytest
 
 from ingestion.collector.keys import KeyStore
+from orchestration.identity.graph import links_of, path
+from orchestration.profile.page import page
+from orchestration.profile.reading import person
+from orchestration.profile.reading import profile_of as read_profile_id
+from orchestration.profile.timeline import moments
+from orchestration.warehouse.schema import read_copy
 from simulator.cast import Expect, Story, calls_of, load_cast
 from simulator.sending import send
 from tests.conftest import ROOT
@@ -71,6 +80,29 @@ def test_the_story_is_about_as_many_people_as_it_says(name, told, profile_of):
         assert len({profile_of[each] for each in group}) == 1, group
     for group in expect.apart:
         assert len({profile_of[each] for each in group}) == len(group), group
+
+
+def test_every_pair_of_a_profile_is_explained_by_a_chain_of_evidence(told):
+    """I7: what is said of why somebody is one person adds up to that person, and to nobody else."""
+    with read_copy(told.home / "published/millrace.duckdb") as copy:
+        whose = dict(
+            copy.execute(
+                "select identifier_id, profile_id from identity.dim_identifiers where not is_shared"
+            ).fetchall()
+        )
+        links = links_of(copy, set(whose.values()))
+    assert links
+    assert all(link.is_live and (link.first or link.origin) for link in links)
+    joined = defaultdict(set)
+    for key, profile in whose.items():
+        joined[profile].add(key)
+    for link in links:
+        assert whose[link.a.key] == whose[link.b.key]
+    for members in joined.values():
+        for a, b in combinations(sorted(members), 2):
+            way = path(links, a, b)
+            assert way, (a, b)
+            assert {end.key for link in way for end in (link.a, link.b)} <= members
 
 
 @stories("events")
@@ -190,3 +222,41 @@ def listed(texts: set[str]) -> str:
 
 def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Decimal) else value
+
+
+def test_any_identifier_of_a_story_leads_to_the_same_person(told, profile_of):
+    with read_copy(told.home / "published/millrace.duckdb") as connection:
+        for name in CAST.people:
+            for together in expected(name).together:
+                found = {each: read_profile_id(connection, each) for each in together}
+                assert set(found.values()) == {profile_of[together[0]]}, name
+        former = connection.execute(
+            "select any_profile_id, profile_id from identity.dim_profile_ids"
+        )
+        for any_id, profile_id in former.fetchall()[:50]:
+            assert read_profile_id(connection, any_id) == profile_id
+
+
+def test_the_timeline_of_a_person_holds_every_event_of_theirs_once(told, profile_of):
+    with read_copy(told.home / "published/millrace.duckdb") as connection:
+        lisa = person(connection, profile_of["user_id:lisa"])
+    records = [moment.record for moment in moments(lisa) if moment.kind == "event"]
+    assert len(records) == len(set(records)) == 7
+    assert moments(lisa) == sorted(moments(lisa), key=lambda moment: moment.at)
+    assert "lisa@late.example" in page(lisa)
+
+
+def test_one_command_shows_somebody_and_says_when_there_is_nobody(told):
+    command = [sys.executable, "-m", "orchestration.profile", "show"]
+    shown = {
+        asked: subprocess.run(
+            [*command, asked], cwd=ROOT, env=told.env, capture_output=True, text=True
+        )
+        for asked in ("email:Lisa@Late.example", "email:nobody@nowhere.example")
+    }
+    lisa, nobody = shown.values()
+    assert lisa.returncode == 0, lisa.stderr
+    for said in ("user_id:lisa", "Timeline", "Product Viewed", "first_name"):
+        assert said in lisa.stdout
+    assert nobody.returncode == 1
+    assert "No record names" in nobody.stderr

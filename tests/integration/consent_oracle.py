@@ -66,7 +66,7 @@ def _is_overruled(word: Word, said: list[Word]) -> bool:
 
 def words_of_event(event: dict[str, Any]) -> Iterator[Word]:
     said = set(_envelope(event.get("consent") or {}))
-    properties = event["properties"] if "properties" in event else {}
+    properties = event.get("properties", {})
     if event.get("name") == "consent_updated":
         said.add(
             (properties["purpose"], properties["channel"], str(properties["status"]))

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,7 +17,14 @@ from ingestion.connectors import mapping
 from ingestion.connectors.declarations import ExtractSource
 from ingestion.connectors.memory import BATCH, PLACE, Memory, fingerprint
 from ingestion.connectors.rows import Reading, Row, Unreadable
-from ingestion.connectors.spool import MARKED_DELETED, REFUSED, Found, Prepared, Spool
+from ingestion.connectors.spool import (
+    BATCH_BYTES,
+    MARKED_DELETED,
+    REFUSED,
+    Found,
+    Prepared,
+    Spool,
+)
 from ingestion.connectors.values import CellError, is_marked
 from ingestion.contracts import STREAMS, Landed, Reject
 from ingestion.contracts.clock import FUTURE_LIMIT
@@ -66,8 +72,7 @@ class Comparing:
 
     def read(self, reading: Reading) -> Comparison:
         """Read the whole extract once. Raises ExtractError."""
-        items = self._source.extract.read(reading)
-        while batch := list(islice(items, BATCH)):
+        for batch in _batches(self._source.extract.read(reading)):
             with self._spool.together():
                 self._settle(list(self._judged(batch)))
             before = self.found.counts["read"]
@@ -216,6 +221,20 @@ class Comparing:
         )
         if self._spool.refuse(mark, _prepared(reject)):
             self.found.counts["new_rejects"] += 1
+
+
+def _batches(items: Iterable[Row | Unreadable]) -> Iterator[list[Row | Unreadable]]:
+    """Items in batches that fit into memory, however long they are."""
+    batch: list[Row | Unreadable] = []
+    size = 0
+    for item in items:
+        batch.append(item)
+        size += item.size
+        if len(batch) >= BATCH or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def missing(

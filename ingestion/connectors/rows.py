@@ -29,6 +29,15 @@ class Row:
     """What stood in the file; None where rows are no text."""
 
     @property
+    def size(self) -> int:
+        """About how much it is, in characters."""
+        if self.text is None:
+            return sum(len(v) for v in self.values.values() if isinstance(v, str))
+        if isinstance(self.text, bytes):
+            return len(self.text)
+        return sum(map(len, self.text))
+
+    @property
     def raw(self) -> bytes:
         """The row's bytes; made only for rows that are refused."""
         if isinstance(self.text, bytes):
@@ -47,6 +56,10 @@ class Unreadable:
     code: str
     detail: str
     raw: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.raw)
 
 
 @dataclass

@@ -18,7 +18,9 @@ from orchestration.identity.graph import (
     around,
     identifiers_of,
     links_at,
-    links_of,
+    live_links,
+    live_path,
+    live_steps,
     path,
 )
 from orchestration.identity.picture import visible
@@ -26,6 +28,8 @@ from orchestration.identity.picture import visible
 # So many refusals on either side of the way between two people are looked at. Two meet whoever shares anything with
 # somebody who shares anything with them; farther away there is nothing to explain. Valid: 1 to 4.
 REACH = 2
+# Rows that a terminal is shown of one kind.
+MOST_LINES = 100
 MEANS = {
     "shared": "{weak} merges nobody: it was seen with several people",
     "edge": "the two of them stay apart",
@@ -133,8 +137,8 @@ def explain(
     if a.key == b.key:
         return answer
     if answer.is_merged and a.profile_id:
-        links = links_of(connection, [a.profile_id])
-        answer.chain = list(_steps(path(links, a.key, b.key) or [], a))
+        way = live_path(connection, a.profile_id, a.key, b.key)
+        answer.chain = list(_steps(way, a))
     else:
         links = [*around(connection, a, REACH), *around(connection, b, REACH)]
         answer.chain = list(_steps(path(dict.fromkeys(links), a.key, b.key) or [], a))
@@ -149,15 +153,16 @@ class Profile:
 
     asked: Identifier
     members: list[Identifier]
-    ways: dict[int, list[Link]]
+    came: dict[int, Link]
     refused: list[Link]
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "profile_id": self.asked.profile_id,
             "identifiers": [
-                {**_plain(each), "steps": len(self.ways.get(each.key, []))}
+                {**_plain(each), "by": by and _plain(by)}
                 for each in self.members
+                for by in [self._by(each)]
             ],
             "kept_apart": [
                 {"a": _plain(link.a), "b": _plain(link.b), "rule": link.rule}
@@ -170,39 +175,50 @@ class Profile:
             yield f"{self.asked} is blocked as a hub: too many people were seen with it."
             return
         yield f"{self.asked} belongs to {self.asked.profile_id}:"
-        for each in self.members:
+        for each in self.members[:MOST_LINES]:
             yield f"  {each}{self._came(each)}"
+        yield from _and_more(self.members)
         if self.refused:
             yield "kept apart:"
-        for link in self.refused:
+        for link in self.refused[:MOST_LINES]:
             yield f"  {link.a} ┆ {link.b}: {_rule(link)}"
+        yield from _and_more(self.refused)
+
+    def _by(self, identifier: Identifier) -> Identifier | None:
+        link = self.came.get(identifier.key)
+        return link.other(identifier.key) if link else None
 
     def _came(self, identifier: Identifier) -> str:
         if identifier.is_shared:
             return "  (shared: merges nobody, at home here)"
-        way = self.ways.get(identifier.key)
-        if not way:
+        by = self._by(identifier)
+        if by is None:
             return "  (gives the profile its id)"
-        by = way[-1].other(identifier.key)
-        return f"  by {by}{_shortly(way[-1])}"
+        return f"  by {by}{_shortly(self.came[identifier.key])}"
 
 
 def explain_profile(
     connection: duckdb.DuckDBPyConnection, asked: Identifier
 ) -> Profile:
-    """The profile of an identifier: every identifier with the last link of its way from the representative."""
+    """The profile of an identifier: every identifier with the last link of its chain from the representative."""
     if asked.profile_id is None:
         return Profile(asked, [], {}, links_at(connection, [asked.key]))
     members = identifiers_of(connection, [asked.profile_id])
-    links = links_of(connection, [asked.profile_id])
-    refused = [
-        link
-        for link in links_at(connection, [each.key for each in members])
-        if not link.is_live
-    ]
-    root = members[0].key
-    ways = {each.key: path(links, root, each.key) or [] for each in members}
-    return Profile(asked, members, ways, refused)
+    before = live_steps(connection, asked.profile_id, members[0].key)
+    pairs = {key: (min(key, by), max(key, by)) for key, by in before.items()}
+    links = live_links(connection, asked.profile_id, pairs.values())
+    met = links_at(connection, [each.key for each in members])
+    return Profile(
+        asked,
+        members,
+        {key: links[pair] for key, pair in pairs.items()},
+        [link for link in met if not link.is_live],
+    )
+
+
+def _and_more(listed: Sequence[object]) -> Iterator[str]:
+    if len(listed) > MOST_LINES:
+        yield f"  … and {len(listed) - MOST_LINES:,} more (--json has all)"
 
 
 def _steps(links: Sequence[Link], start: Identifier) -> Iterator[Step]:

@@ -5,7 +5,7 @@ explain.py's business.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import heappop, heappush
@@ -189,25 +189,33 @@ def links_of(
     """What connects each of these profiles."""
     return _links(
         connection,
-        "profile_id in (select unnest(?::varchar[]))",
-        sorted(set(profile_ids)),
+        "profile_id in (select unnest($chosen::varchar[]))",
+        {"chosen": sorted(set(profile_ids))},
     )
 
 
 def links_at(connection: duckdb.DuckDBPyConnection, keys: Iterable[int]) -> list[Link]:
     """Everything that speaks for or against these identifiers being one person with another."""
-    chosen = "in (select unnest(?::bigint[]))"
-    listed = sorted(set(keys))
-    at_a = _links(connection, f"identifier_id_a {chosen}", listed)
-    at_b = _links(connection, f"identifier_id_b {chosen}", listed)
-    return list(dict.fromkeys([*at_a, *at_b]))
+    chosen = {"chosen": sorted(set(keys))}
+    at_ends = (
+        _links(
+            connection,
+            f"identifier_id_{end} in (select unnest($chosen::bigint[]))",
+            chosen,
+        )
+        for end in "ab"
+    )
+    return list(dict.fromkeys(link for links in at_ends for link in links))
 
 
 def _links(
-    connection: duckdb.DuckDBPyConnection, where: str, values: Sequence[object]
+    connection: duckdb.DuckDBPyConnection,
+    where: str,
+    values: Mapping[str, object],
+    limit: int = MOST_EDGES,
 ) -> list[Link]:
     rows = connection.execute(
-        _LINKS.format(where=where, limit=MOST_EDGES), [values]
+        _LINKS.format(where=where, limit=limit), dict(values)
     ).fetchall()
     return [_link(row) for row in rows]
 
@@ -237,43 +245,97 @@ def _link(row: tuple[Any, ...]) -> Link:
 
 
 def path(links: Iterable[Link], start: int, end: int) -> list[Link] | None:
-    """The way from one identifier to the other with the fewest links that do not count, then with the fewest at all.
+    """The way between two identifiers over these links, by `steps_from`; None when there is none."""
+    best: dict[tuple[int, int], Link] = {}
+    for link in sorted(links, key=lambda link: (not link.is_live, link.origin)):
+        best.setdefault((link.a.key, link.b.key), link)
+    joints = [(*pair, link.is_live) for pair, link in best.items()]
+    pairs = pairs_to(steps_from(joints, start), start, end)
+    return None if pairs is None else [best[pair] for pair in pairs]
 
-    Dijkstra's algorithm; of equally good ways, always the same one. None when there is no way.
+
+def live_path(
+    connection: duckdb.DuckDBPyConnection, profile_id: str, start: int, end: int
+) -> list[Link]:
+    """The shortest chain between two identifiers of one profile, however large that is."""
+    pairs = pairs_to(live_steps(connection, profile_id, start), start, end) or []
+    links = live_links(connection, profile_id, pairs)
+    return [links[pair] for pair in pairs]
+
+
+def live_steps(
+    connection: duckdb.DuckDBPyConnection, profile_id: str, start: int
+) -> dict[int, int]:
+    """Every identifier of the profile → the one before it on the shortest chain from `start`."""
+    joints = connection.execute(
+        """
+        select identifier_id_a, identifier_id_b, is_live
+        from identity.fct_identity_edges where profile_id = ?
+        """,
+        [profile_id],
+    ).fetchall()
+    return steps_from(joints, start)
+
+
+def live_links(
+    connection: duckdb.DuckDBPyConnection,
+    profile_id: str,
+    pairs: Iterable[tuple[int, int]],
+) -> dict[tuple[int, int], Link]:
+    """The links of a profile between these pairs; what records say before what a person declared."""
+    listed = list(pairs)
+    links = _links(
+        connection,
+        "profile_id = $profile and (identifier_id_a, identifier_id_b) in"
+        " (select (unnest($a::bigint[]), unnest($b::bigint[])))",
+        {
+            "profile": profile_id,
+            "a": [a for a, _ in listed],
+            "b": [b for _, b in listed],
+        },
+        limit=2 * len(listed),
+    )
+    found: dict[tuple[int, int], Link] = {}
+    for link in sorted(links, key=lambda link: link.origin, reverse=True):
+        found.setdefault((link.a.key, link.b.key), link)
+    return found
+
+
+def steps_from(joints: Iterable[tuple[int, int, bool]], start: int) -> dict[int, int]:
+    """Every identifier that can be reached → the one before it on the best way from `start`.
+
+    A joint is (identifier, identifier, does it count). The best way has the fewest joints that do not count, then the
+    fewest joints: Dijkstra's algorithm, with ties broken by key, so that the answer is always the same.
     """
-    at = _by_end(links)
-    best: dict[int, tuple[int, int]] = {start: (0, 0)}
-    came: dict[int, Link] = {}
+    at: dict[int, list[tuple[int, bool]]] = defaultdict(list)
+    for a, b, is_live in joints:
+        at[a].append((b, is_live))
+        at[b].append((a, is_live))
+    best, before = {start: (0, 0)}, dict[int, int]()
     queue = [(0, 0, start)]
     while queue:
         refused, steps, key = heappop(queue)
-        if key == end:
-            return list(_back(came, start, end))
         if (refused, steps) > best[key]:
             continue
-        for link in at[key]:
-            other = link.other(key).key
-            cost = refused + (not link.is_live), steps + 1
+        for other, is_live in sorted(at[key]):
+            cost = refused + (not is_live), steps + 1
             if other not in best or cost < best[other]:
-                best[other], came[other] = cost, link
+                best[other], before[other] = cost, key
                 heappush(queue, (*cost, other))
-    return None
+    return before
 
 
-def _back(came: Mapping[int, Link], start: int, end: int) -> Iterator[Link]:
-    way, key = [], end
-    while key != start:
-        way.append(came[key])
-        key = came[key].other(key).key
-    yield from reversed(way)
-
-
-def _by_end(links: Iterable[Link]) -> dict[int, list[Link]]:
-    at: dict[int, list[Link]] = defaultdict(list)
-    for link in sorted(links, key=lambda link: (link.a.key, link.b.key, link.origin)):
-        at[link.a.key].append(link)
-        at[link.b.key].append(link)
-    return at
+def pairs_to(
+    before: Mapping[int, int], start: int, end: int
+) -> list[tuple[int, int]] | None:
+    """The way to `end` as pairs (smaller key, larger key), from `start` on; None when it cannot be reached."""
+    pairs = []
+    while end != start:
+        if end not in before:
+            return None
+        pairs.append((min(end, before[end]), max(end, before[end])))
+        end = before[end]
+    return pairs[::-1]
 
 
 def around(

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ import duckdb
 
 from ingestion.contracts import STREAMS
 from ingestion.settings import Settings
+from orchestration.resources import LEASHED
 from orchestration.warehouse.schema import create_raw, raw_tables, read_copy
 
 
@@ -75,18 +76,25 @@ def build(
 ) -> None:
     """Seeds and the selected models by the dbt project as it is now, without its tests."""
     folder = settings.dbt_project_dir.resolve()
+    target = file.parent / "target"
+    target.mkdir(exist_ok=True)
+    # What the last refresh parsed, so that dbt parses only what was edited since.
+    with suppress(FileNotFoundError):
+        shutil.copy(folder / "target/partial_parse.msgpack", target)
     command = [
-        *(sys.executable, "-c", "from dbt.cli.main import cli; cli()"),
-        *("--quiet", "--no-use-colors", "build"),
-        *("--project-dir", str(folder), "--profiles-dir", str(folder)),
-        *("--target-path", str(file.parent / "target")),
-        *("--log-path", str(file.parent / "logs")),
+        *(sys.executable, str(LEASHED)),
+        *("--quiet", "--no-use-colors", "--no-write-json", "--log-level-file", "none"),
+        *("build", "--project-dir", str(folder), "--profiles-dir", str(folder)),
+        *("--target-path", str(target), "--log-path", str(target)),
         *("--exclude-resource-type", "test", "unit_test"),
         *(("--vars", variables) if variables else ()),
         *("--select", *selection),
     ]
     environment = {
         **os.environ,
+        "PATH": os.pathsep.join(
+            [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+        ),
         "MILLRACE_WAREHOUSE": str(file),
         "MILLRACE_AS_OF": as_of.isoformat(),
     }

@@ -57,6 +57,26 @@ class Consent(Declared):
         return bool(self.granted or self.denied or self.silent)
 
 
+def _as_identified(value: Any) -> Any:
+    return (
+        value
+        if isinstance(value, dict)
+        else {"columns": [value] if isinstance(value, str) else value}
+    )
+
+
+class Identified(Declared):
+    """The columns that hold identifiers of one type; those of one row belong to one person."""
+
+    columns: tuple[Column, ...] = Field(min_length=1)
+    separator: str | None = Field(
+        default=None, min_length=1, description="What stands between several in a cell"
+    )
+
+
+Identifiers = dict[Name, Annotated[Identified, BeforeValidator(_as_identified)]]
+
+
 def _as_freshness(value: Any) -> Any:
     return {"within": value} if isinstance(value, str) else value
 
@@ -158,7 +178,7 @@ class ProfileSource(ExtractSource):
     """Rows that describe people."""
 
     kind: Literal["profiles"]
-    identifiers: dict[Name, Column] = Field(min_length=1)
+    identifiers: Identifiers = Field(min_length=1)
     attributes: dict[str, Column] | Literal["rest"] = "rest"
     consent: dict[Purpose, Annotated[Consent, BeforeValidator(_as_column)]] = {}
     observed_at: Column | None = None
@@ -166,7 +186,7 @@ class ProfileSource(ExtractSource):
     @cached_property
     def meaningful(self) -> frozenset[str]:
         consents = (consent.column for consent in self.consent.values())
-        named = {*self.identifiers.values(), *consents, *_names(self.observed_at)}
+        named = {*_identifying(self.identifiers), *consents, *_names(self.observed_at)}
         return super().meaningful | named
 
     @cached_property
@@ -194,14 +214,14 @@ class RecordSource(ExtractSource):
     occurred_at: Column | None = None
     status: Column | None = None
     effects: dict[str, Effect] = {}
-    identifiers: dict[Name, Column] = {}
+    identifiers: Identifiers = {}
     amounts: dict[Name, Amount] = {}
     properties: dict[str, Column] | Literal["rest"] = "rest"
 
     @cached_property
     def meaningful(self) -> frozenset[str]:
         places = _names(self.order_id, self.occurred_at, self.status)
-        named = {*self.identifiers.values(), *places, *_amounts(self.amounts)}
+        named = {*_identifying(self.identifiers), *places, *_amounts(self.amounts)}
         return super().meaningful | named
 
     @cached_property
@@ -291,6 +311,10 @@ class MarketingSource(ExtractSource):
 
 def _names(*columns: str | None) -> set[str]:
     return {column for column in columns if column is not None}
+
+
+def _identifying(identifiers: Identifiers) -> set[str]:
+    return {column for each in identifiers.values() for column in each.columns}
 
 
 def _amounts(amounts: dict[Any, Amount]) -> set[str]:

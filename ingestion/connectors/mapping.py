@@ -4,7 +4,7 @@ One function per kind of source. Nothing here knows files, earlier pulls or the 
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,8 @@ from ingestion.connectors.declarations import (
     CatalogSource,
     Consent,
     ExtractSource,
+    Identified,
+    Identifiers,
     MarketingSource,
     ProfileSource,
     RecordSource,
@@ -88,8 +90,8 @@ def _profile(source: ProfileSource, row: Cells) -> Body:
     traits = _chosen(source.attributes, row, source.meaningful)
     if source.attributes == "rest":
         for kind in CONTACTS:
-            if column := source.identifiers.get(kind):
-                traits.setdefault(kind, v.cell(row, column))
+            if identified := source.identifiers.get(kind):
+                traits.setdefault(kind, v.cell(row, identified.columns[0]))
     return {
         "observed_at": _when(row, source.observed_at),
         "identifiers": _identifiers(source.identifiers, row),
@@ -158,14 +160,23 @@ def _metric(source: MarketingSource, row: Cells) -> Body:
     return body
 
 
-def _identifiers(declared: Mapping[str, str], row: Cells) -> list[dict[str, str]]:
-    found = []
-    for kind, column in declared.items():
+def _identifiers(declared: Identifiers, row: Cells) -> list[dict[str, str]]:
+    return [
+        {"type": kind, "value": given}
+        for kind, identified in declared.items()
+        for given in _given(identified, row)
+    ]
+
+
+def _given(identified: Identified, row: Cells) -> Iterator[str]:
+    """What a row gives for one type: a cell may hold several, as a list or with something between them."""
+    for column in identified.columns:
         value = v.cell(row, column)
+        if identified.separator and isinstance(value, str):
+            value = value.split(identified.separator)
         for one in value if isinstance(value, list) else [value]:
             if given := v.text(one):
-                found.append({"type": kind, "value": given})
-    return found
+                yield given
 
 
 def _consent(declared: Mapping[str, Consent], row: Cells) -> Body:

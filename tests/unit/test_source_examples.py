@@ -7,7 +7,13 @@ import pytest
 from pydantic import BaseModel
 
 from ingestion.connectors import ExtractSource, load_source, load_sources
-from ingestion.connectors.declarations import KINDS, Amount, Consent, Freshness
+from ingestion.connectors.declarations import (
+    KINDS,
+    Amount,
+    Consent,
+    Freshness,
+    Identified,
+)
 from ingestion.connectors.register import CONNECTORS
 from tests.conftest import ROOT
 from tests.pulls import Shop
@@ -33,7 +39,7 @@ def test_every_example_is_valid():
     [
         *(kind for kind in KINDS.values() if issubclass(kind, ExtractSource)),
         *CONNECTORS.values(),
-        *(Amount, Consent, Freshness),
+        *(Amount, Consent, Freshness, Identified),
     ],
     ids=lambda model: model.__name__,
 )

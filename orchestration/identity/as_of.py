@@ -40,17 +40,19 @@ def position(connection: duckdb.DuckDBPyConnection, text: str) -> Position:
     Load ids are those of this warehouse: a rebuild numbers anew. A time means the same segments ever after.
     """
     landed = dict(connection.execute(_LANDED).fetchall())
+    times = {load: until for load, until in landed.items() if until}
     if text.strip().isdecimal():
         asked = int(text) if int(text) in landed else 0
         chosen = [load for load in landed if load <= asked]
     else:
         moment = _moment(text)
-        chosen = [load for load, until in landed.items() if until <= moment]
-    if not chosen:
+        chosen = [load for load, until in times.items() if until <= moment]
+    held = [times[load] for load in chosen if load in times]
+    if not held:
         raise NoSuchPositionError(
-            f"At {text[:80]!r} nothing had been loaded. {_range(landed)}"
+            f"At {text[:80]!r} nothing had been loaded. {_range(times)}"
         )
-    return Position(tuple(chosen), max(landed[load] for load in chosen))
+    return Position(tuple(chosen), max(held))
 
 
 def _moment(text: str) -> datetime:
@@ -71,14 +73,14 @@ def _range(landed: dict[int, datetime]) -> str:
     )
 
 
-# Until when each load had been landed. One whose lines were all refused brought nothing at all.
+# Until when each load had been landed; NULL for one whose lines were all refused.
 _LANDED = (
-    "select load_id, max(received_at) as landed_until from ("
+    "select loads.load_id, max(landed.received_at) from raw.loads left join ("
     + " union all ".join(
         f"select _load_id as load_id, received_at from raw.{stream}"
         for stream in STREAMS
     )
-    + ") as landed group by load_id order by load_id"
+    + ") as landed on loads.load_id = landed.load_id group by loads.load_id order by loads.load_id"
 )
 
 

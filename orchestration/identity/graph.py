@@ -1,28 +1,22 @@
-"""The identity graph as the read copy holds it: identifiers, what speaks for and against their being one person, paths.
+"""The identity graph as the read copy holds it: identifiers, and what speaks for and against their being one person.
 
-Reads fct_identity_edges and dim_identifiers and decides nothing: which edge counts is SQL. What is said about it is
-explain.py's business.
+Reads fct_identity_edges and dim_identifiers and decides nothing: which edge counts is SQL. Which identifier somebody
+means is finding.py's business, what is said about it explain.py's.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from heapq import heappop, heappush
 from typing import Any
 from uuid import UUID
 
 import duckdb
 
 from orchestration.identity.picture import Edge, Node, visible
-from orchestration.warehouse.phones import e164
+from orchestration.identity.ways import pairs_to, steps_from
 
 # How much of the graph around two people is looked at, in edges; a bound for memory, far above what a person has.
 MOST_EDGES = 50_000
-
-
-class NotFoundError(LookupError):
-    """No identifier is meant, or several are. The message says so to a person."""
 
 
 @dataclass(frozen=True)
@@ -63,108 +57,6 @@ class Link:
 
     def other(self, key: int) -> Identifier:
         return self.b if self.a.key == key else self.a
-
-
-def find(connection: duckdb.DuckDBPyConnection, text: str) -> Identifier:
-    """The identifier that a person means by `type:value` or by a value alone, normalised as the warehouse does it."""
-    found = _known(connection, text)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        known = " and ".join(str(each) for each in found)
-        raise NotFoundError(
-            f"{visible(text, 80)!r} is known as {known}: say which one, as type:value."
-        )
-    raise NotFoundError(_why_unknown(connection, text))
-
-
-def _known(connection: duckdb.DuckDBPyConnection, text: str) -> list[Identifier]:
-    """Every identifier that the text may mean; a value may hold a colon itself."""
-    found = _with_value(connection, text, kind=None)
-    prefix, colon, value = text.partition(":")
-    if colon:
-        found = _with_value(connection, value, kind=prefix.strip()) or found
-    return found
-
-
-def _with_value(
-    connection: duckdb.DuckDBPyConnection, value: str, kind: str | None
-) -> list[Identifier]:
-    rows = connection.execute(
-        _FIND, {"value": value, "kind": kind, "phones": _phones(connection, value)}
-    ).fetchall()
-    return [Identifier(*row) for row in rows]
-
-
-def _phones(connection: duckdb.DuckDBPyConnection, value: str) -> list[str]:
-    """The numbers that the value is, read in every region that a source has."""
-    if len(value) > 40:
-        return []
-    regions = connection.execute(
-        "select distinct coalesce(default_region, '') from raw.sources union select '' order by 1"
-    ).fetchall()
-    numbers = {e164(value.strip(), region) for (region,) in regions}
-    return sorted(number for number in numbers if number)
-
-
-# Which forms a value takes is said by int_candidate_identifiers; these are the same.
-_FIND = """
-    with asked as (
-        select
-            trim($value) as given,
-            lower(nfc_normalize(trim($value))) as folded,
-            coalesce(
-                (select same_as from seeds.identifier_types where identifier_type = $kind), $kind
-            ) as kind
-    ),
-    known as (
-        select identifier_id, identifier_type, identifier_value, profile_id, is_shared
-        from identity.dim_identifiers
-        union all
-        select identifier_id, identifier_type, identifier_value, null, false
-        from identity.fct_identity_demotions
-        where demotion = 'hub'
-    )
-    select known.*
-    from known, asked
-    where (asked.kind is null or known.identifier_type = asked.kind)
-        and case known.identifier_type
-            when 'email' then known.identifier_value = asked.folded
-            when 'email_sha256' then known.identifier_value = lower(asked.given)
-            when 'phone' then known.identifier_value in (select unnest($phones))
-            else known.identifier_value = asked.given
-        end
-    order by known.identifier_type
-"""
-
-
-def _why_unknown(connection: duckdb.DuckDBPyConnection, text: str) -> str:
-    said = repr(visible(text, 80))
-    value = text.partition(":")[2] or text
-    if not value.strip():
-        return f"{said} is blank, and a blank identifies nobody."
-    blocked = connection.execute(_BLOCKED, [[text, value]]).fetchall()
-    if blocked:
-        return (
-            f"{said} identifies nobody: the seed blocked_identifiers blocks it"
-            f" ({visible(blocked[0][0] or 'no reason given', 80)})."
-        )
-    kinds = connection.execute(
-        "select distinct identifier_type from identity.dim_identifiers order by 1"
-    ).fetchall()
-    return (
-        f"No record names {said}. Identifiers are given as type:value or as a value alone;"
-        f" the types are {', '.join(visible(kind, 40) for (kind,) in kinds) or 'none yet'}."
-    )
-
-
-_BLOCKED = """
-    select blocked.reason
-    from seeds.blocked_identifiers as blocked, (select unnest(?) as value) as asked
-    where (blocked.match = 'exact' and lower(trim(asked.value)) = blocked.blocked_value)
-        or (blocked.match = 'characters' and translate(trim(asked.value), blocked.blocked_value, '') = '')
-    order by blocked.reason
-"""
 
 
 def identifiers_of(
@@ -299,43 +191,6 @@ def live_links(
     for link in sorted(links, key=lambda link: link.origin, reverse=True):
         found.setdefault((link.a.key, link.b.key), link)
     return found
-
-
-def steps_from(joints: Iterable[tuple[int, int, bool]], start: int) -> dict[int, int]:
-    """Every identifier that can be reached → the one before it on the best way from `start`.
-
-    A joint is (identifier, identifier, does it count). The best way has the fewest joints that do not count, then the
-    fewest joints: Dijkstra's algorithm, with ties broken by key, so that the answer is always the same.
-    """
-    at: dict[int, list[tuple[int, bool]]] = defaultdict(list)
-    for a, b, is_live in joints:
-        at[a].append((b, is_live))
-        at[b].append((a, is_live))
-    best, before = {start: (0, 0)}, dict[int, int]()
-    queue = [(0, 0, start)]
-    while queue:
-        refused, steps, key = heappop(queue)
-        if (refused, steps) > best[key]:
-            continue
-        for other, is_live in sorted(at[key]):
-            cost = refused + (not is_live), steps + 1
-            if other not in best or cost < best[other]:
-                best[other], before[other] = cost, key
-                heappush(queue, (*cost, other))
-    return before
-
-
-def pairs_to(
-    before: Mapping[int, int], start: int, end: int
-) -> list[tuple[int, int]] | None:
-    """The way to `end` as pairs (smaller key, larger key), from `start` on; None when it cannot be reached."""
-    pairs = []
-    while end != start:
-        if end not in before:
-            return None
-        pairs.append((min(end, before[end]), max(end, before[end])))
-        end = before[end]
-    return pairs[::-1]
 
 
 def around(

@@ -15,14 +15,8 @@ import pytest
 
 from orchestration.identity.__main__ import main
 from orchestration.identity.explain import explain, explain_profile
-from orchestration.identity.graph import (
-    Identifier,
-    Link,
-    NotFoundError,
-    component,
-    find,
-    path,
-)
+from orchestration.identity.finding import NotFoundError, find
+from orchestration.identity.graph import Identifier, Link, component, path
 from orchestration.identity.picture import MOST_NODES, Edge, Node, component_svg
 from tests.conftest import ROOT
 

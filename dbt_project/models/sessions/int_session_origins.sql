@@ -14,12 +14,12 @@
 
 with
 
+touched as (select * from {{ ref('int_touched_sessions') }}),
+
 sessions as (
     select * from {{ ref('int_sessions') }}
     {% if is_incremental() %}
-    where session_key_id in (
-        select touched.session_key_id from {{ ref('int_touched_sessions') }} as touched
-    )
+    where session_key_id in (select touched.session_key_id from touched)
     {% endif %}
 ),
 

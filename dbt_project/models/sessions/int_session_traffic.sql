@@ -14,21 +14,19 @@
 
 with
 
+touched as (select * from {{ ref('int_touched_sessions') }}),
+
 sessions as (
     select * from {{ ref('int_sessions') }}
     {% if is_incremental() %}
-    where session_key_id in (
-        select touched.session_key_id from {{ ref('int_touched_sessions') }} as touched
-    )
+    where session_key_id in (select touched.session_key_id from touched)
     {% endif %}
 ),
 
 session_origins as (
     select * from {{ ref('int_session_origins') }}
     {% if is_incremental() %}
-    where session_key_id in (
-        select touched.session_key_id from {{ ref('int_touched_sessions') }} as touched
-    )
+    where session_key_id in (select touched.session_key_id from touched)
     {% endif %}
 ),
 

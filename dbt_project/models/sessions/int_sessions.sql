@@ -14,12 +14,12 @@
 
 with
 
+touched as (select * from {{ ref('int_touched_sessions') }}),
+
 session_events as (
     select * from {{ ref('int_session_events') }}
     {% if is_incremental() %}
-    where session_key_id in (
-        select touched.session_key_id from {{ ref('int_touched_sessions') }} as touched
-    )
+    where session_key_id in (select touched.session_key_id from touched)
     {% endif %}
 ),
 

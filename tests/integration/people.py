@@ -15,7 +15,6 @@ from uuid import UUID
 from tests.integration.warehouse import Warehouse
 
 PRIORITIES = {"crm": 10, "shop": 20, "form": 20}
-LOADS = 3
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 SCALARS = ["a", "b", "", "Zoë", 1, 2, 10, 1.5, True, False, "1", 'say "hi"', "x.y"]
@@ -37,6 +36,7 @@ class World:
 
     accounts: list[str]
     pairs: list[tuple[str, str]]
+    loads: int
     events: list[Row] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
@@ -100,11 +100,11 @@ def phone(name: str) -> str:
     return f"+4930{int(name.rpartition('-')[2]):07d}"
 
 
-def make_world(seed: int, accounts: int, pairs: int) -> World:
+def make_world(seed: int, accounts: int, pairs: int, loads: int) -> World:
     pick = random.Random(seed)
     names = [f"account-{n}" for n in range(accounts)]
     twos = [(email(f"one-{n}"), email(f"other-{n}")) for n in range(pairs)]
-    world = World(names, twos)
+    world = World(names, twos, loads)
     for name in names:
         world.events.append(_event(pick, name, "first", _all_of(name)))
         for number in range(pick.randint(1, 6)):
@@ -133,7 +133,7 @@ def _arrange(pick: random.Random, world: World) -> None:
     for number, record in enumerate(records, start=1):
         record["record_id"] = str(UUID(int=number))
         mixed = record.get("_person") is None
-        record["_load_id"] = pick.randint(1, LOADS - 1 if mixed else LOADS)
+        record["_load_id"] = pick.randint(1, world.loads - mixed)
 
 
 def _repeat(pick: random.Random, world: World) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.integration import people
 from tests.integration.attribute_oracle import Person, Said, folded
 from tests.integration.consent_oracle import standing, words_of_event, words_of_row
-from tests.integration.people import LOADS, PRIORITIES, World, make_world
+from tests.integration.people import PRIORITIES, World, make_world
 from tests.integration.warehouse import Warehouse
 
 SEED = 20260131
@@ -52,14 +52,14 @@ TABLES = [
 
 
 def refreshed(folder: Path, world: World, models: list[str]) -> Warehouse:
-    """A warehouse that saw the world in several loads, with rules edited and people parted in between."""
+    """A warehouse that saw the world in several loads; rules are edited before the last but one, people parted before the last."""
     warehouse = Warehouse(folder)
     people.declare(warehouse, world)
-    for load in range(1, LOADS + 1):
+    for load in range(1, world.loads + 1):
         world.land(warehouse, load)
-        if load == LOADS - 1:
+        if load == world.loads - 1:
             add_rules(warehouse)
-        if load == LOADS:
+        if load == world.loads:
             world.part_pairs(warehouse)
         warehouse.build(*models)
     return warehouse
@@ -94,7 +94,7 @@ def _said(row: dict[str, Any], at: str, place: int, traits: Any) -> Said:
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    return make_world(SEED, accounts=1200, pairs=150)
+    return make_world(SEED, accounts=1200, pairs=150, loads=2)
 
 
 @pytest.fixture(scope="module")
@@ -250,11 +250,12 @@ def test_refreshing_in_cuts_gives_what_one_refresh_over_everything_gives(
     tmp_path: Path, seed: int
 ) -> None:
     pick = random.Random(seed)
-    world = make_world(seed, accounts=pick.randint(20, 300), pairs=pick.randint(1, 40))
+    accounts, pairs = pick.randint(20, 300), pick.randint(1, 40)
+    world = make_world(seed, accounts, pairs, loads=3)
     cut = refreshed(tmp_path / "cut", world, ALL)
     whole = Warehouse(tmp_path / "whole")
     people.declare(whole, world)
-    for load in range(1, LOADS + 1):
+    for load in range(1, world.loads + 1):
         world.land(whole, load)
     add_rules(whole)
     world.part_pairs(whole)

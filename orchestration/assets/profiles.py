@@ -12,7 +12,7 @@ from pydantic import Field
 
 from ingestion.settings import Settings
 from orchestration.assets.layers import PUBLISHED
-from orchestration.identity.graph import NotFoundError
+from orchestration.identity.finding import NotFoundError
 from orchestration.profile.page import page
 from orchestration.profile.reading import newest, person, profile_of
 from orchestration.resources import Platform

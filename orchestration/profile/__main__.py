@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ingestion.settings import settings
 from orchestration.identity.explain import explain_profile
-from orchestration.identity.graph import NotFoundError, identifiers_of
+from orchestration.identity.finding import NotFoundError
+from orchestration.identity.graph import identifiers_of
 from orchestration.profile.page import page
 from orchestration.profile.reading import read_person
 from orchestration.profile.telling import lines

@@ -10,12 +10,11 @@ from typing import Any
 
 import duckdb
 
+from orchestration.identity.finding import NotFoundError, find
 from orchestration.identity.graph import (
     Identifier,
     Link,
-    NotFoundError,
     component,
-    find,
     identifiers_of,
     links_of,
 )

@@ -1,18 +1,32 @@
 #!/usr/bin/env python3
-"""dbt on a leash: it dies with the run that started it.
+"""dbt on a leash: it dies with the run that started it, and calls every home's warehouse by one name.
 
-A run that is killed would leave its dbt building on, beside the next run and into the same tables. Linux ends a
+For Linux. A run that is killed would leave its dbt building on, beside the next run and into the same tables. Linux ends a
 process with its parent when asked to; the request survives exec.
+
+dbt parses the whole project anew when the path in its profile is another than last time, so each home (or tenant)
+would throw away what the last one parsed. The warehouse's folder is held open under one descriptor instead.
 """
 
 import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+HELD = 100
+ONE_NAME = f"/proc/self/fd/{HELD}/millrace.duckdb"
+
+
+def hold_folder(warehouse: Path) -> str:
+    """The name of the warehouse file for this process and whatever it becomes by exec."""
+    os.dup2(os.open(warehouse.parent, os.O_DIRECTORY), HELD, inheritable=True)
+    return ONE_NAME
+
 
 if __name__ == "__main__":
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    warehouse = Path(os.environ["MILLRACE_WAREHOUSE"])
+    os.environ["MILLRACE_WAREHOUSE"] = hold_folder(warehouse)
     os.execvp("dbt", ["dbt", *sys.argv[1:]])

@@ -22,6 +22,7 @@ from orchestration.assets.layers import (
     logical_time,
     raw_key,
 )
+from orchestration.identity.health import HEALTH, has_health, health_metadata
 from orchestration.instance import POOL
 from orchestration.pictures import bars
 from orchestration.resources import Platform
@@ -52,6 +53,11 @@ TABLES = {
     "sources": "The declared sources.",
     "phone_numbers": "E.164 form of every phone number seen.",
 }
+BUILD = (
+    *("--no-write-json", "--log-level-file", "none"),  # nobody reads them; 10 CPU-s
+    "build",
+    *("--exclude-resource-type", "unit_test"),  # they would see this run's variables
+)
 BALANCE = dg.AssetCheckSpec(
     "ledger_balances",
     asset=raw_key("loads"),
@@ -157,13 +163,12 @@ def dbt_models(project: DbtProject) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         # In the environment, because dbt parses the whole project anew when a --vars has changed.
         os.environ["MILLRACE_AS_OF"] = logical_time(context, config).isoformat()
-        # Unit tests would see this run's variables; they are for CI.
-        build = ["build", "--exclude-resource-type", "unit_test"]
-        invocation = dbt.cli(build, context=context)
+        invocation = dbt.cli([*BUILD], context=context)
         try:
             yield from invocation.stream()
         finally:
             shutil.rmtree(invocation.target_path, ignore_errors=True)
+            _observe_health(context, platform)  # above all when it stopped the refresh
         _observe_rows(context, platform)
 
     return dbt_build
@@ -177,6 +182,14 @@ def _observe_rows(context: dg.AssetExecutionContext, platform: Platform) -> None
         if (count := rows.get(".".join(key.path))) is not None:
             metadata = {"dagster/row_count": count}
             context.log_event(dg.AssetObservation(key, metadata=metadata))
+
+
+def _observe_health(context: dg.AssetExecutionContext, platform: Platform) -> None:
+    """What the identity graph looks like, beside the asset whose test judges it."""
+    with warehouse(platform.settings.warehouse) as connection:
+        if HEALTH in context.selected_asset_keys and has_health(connection):
+            metadata = health_metadata(connection)
+            context.log_event(dg.AssetObservation(HEALTH, metadata=metadata))
 
 
 def fact_assets() -> dg.AssetsDefinition:

@@ -7,9 +7,6 @@ people are, what they agreed to.
 
 import functools
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,6 +18,7 @@ import yaml
 from ingestion.settings import PROJECT_ROOT, Settings
 from orchestration.destinations.base import ActivationChange, Sync
 from orchestration.warehouse.loading import load
+from tests.dbt import dbt, target
 from tests.integration.rooms import AS_OF
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
@@ -60,22 +58,13 @@ def a_sync(name: str, **fields: object) -> Sync:
 def compiled() -> list[tuple[str, str, str]]:
     """(relation, materialization, SQL) of the activation models, upstream first."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            *(sys.executable, "-m", "dbt.cli.main", "--quiet", "compile"),
-            *("--no-populate-cache", "--select", *SELECTED),
-            *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
-            *("--target-path", folder, "--log-path", folder),
-            *("--vars", yaml.safe_dump({"as_of": AS_OF})),
-        ]
-        environment = {
-            **os.environ,
-            "MILLRACE_WAREHOUSE": f"{folder}/millrace.duckdb",
-        }
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False
+        dbt(
+            Path(folder, "millrace.duckdb"),
+            *("compile", "--quiet", "--no-populate-cache", "--select", *SELECTED),
+            as_of=AS_OF,
+            artifacts=True,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        manifest = json.loads(Path(folder, "manifest.json").read_text())
+    manifest = json.loads((target() / "manifest.json").read_text("utf-8"))
     nodes = {
         name: node
         for name, node in manifest["nodes"].items()

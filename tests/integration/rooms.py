@@ -4,9 +4,6 @@ Lands through the real landing zone, loads through the real loader and runs the 
 own, into a warehouse of the test's own.
 """
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +14,9 @@ import yaml
 
 from ingestion.contracts import Landed
 from ingestion.landing import LandingWriter
-from ingestion.settings import PROJECT_ROOT, Settings
+from ingestion.settings import Settings
 from orchestration.warehouse.loading import load
+from tests.dbt import dbt
 
 AS_OF = "2026-01-31T12:00:00"
 
@@ -38,26 +36,6 @@ def land_and_load(home: Settings, records: Iterable[Landed]) -> list[UUID]:
     return ids
 
 
-def dbt(home: Settings, *arguments: str, as_of: str = AS_OF) -> None:
-    """Run one dbt command against the warehouse of `home`; its output is the message when it fails."""
-    folder = home.home.parent / "dbt"
-    command = [
-        *(sys.executable, "-m", "dbt.cli.main", "--quiet", *arguments),
-        *("--project-dir", str(PROJECT_ROOT / "dbt_project")),
-        *("--profiles-dir", str(PROJECT_ROOT / "dbt_project")),
-        *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
-        *("--vars", yaml.safe_dump({"as_of": as_of})),
-    ]
-    done = subprocess.run(
-        command,
-        env={**os.environ, "MILLRACE_WAREHOUSE": str(home.warehouse)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def build(
     home: Settings,
     *selection: str,
@@ -65,11 +43,16 @@ def build(
     as_of: str = AS_OF,
 ) -> None:
     """Seeds, then the selected models with all they need. `seeds` maps a seed to SQL values added to it."""
+    wanted = [f"+{name}" for name in selection]
+    if not seeds:
+        no_tests = ("--exclude-resource-type", "test", "unit_test")
+        dbt(home, "build", *no_tests, "--select", *wanted, as_of=as_of)
+        return
     dbt(home, "seed", as_of=as_of)
     with duckdb.connect(home.warehouse) as connection:
-        for seed, values in (seeds or {}).items():
+        for seed, values in seeds.items():
             connection.execute(f"insert into seeds.{seed} values {values}")
-    dbt(home, "run", "--select", *(f"+{name}" for name in selection), as_of=as_of)
+    dbt(home, "run", "--select", *wanted, as_of=as_of)
 
 
 def rows(path: Path, sql: str) -> list[tuple[Any, ...]]:

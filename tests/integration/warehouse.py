@@ -2,21 +2,17 @@
 
 import csv
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 
 from orchestration.warehouse.schema import create_raw, raw_tables
 from tests.conftest import ROOT
+from tests.dbt import dbt
 
 AS_OF = "2026-01-31T00:00:00"
-_SHARED = TemporaryDirectory()
 
 
 class Warehouse:
@@ -52,30 +48,13 @@ class Warehouse:
 
     def build(self, *selection: str) -> None:
         """`dbt build` without tests; what it printed is the message of a failure."""
-        here = self._current()
-        done = subprocess.run(
-            [
-                *(sys.executable, "-c", "from dbt.cli.main import cli; cli()"),
-                *("build", "--quiet", "--project-dir", here / "dbt_project"),
-                *("--profiles-dir", here / "dbt_project"),
-                *("--target-path", here.parent / "target"),
-                *("--log-path", here.parent / "logs"),
-                *("--exclude-resource-type", "test", "unit_test"),
-                *("--vars", f"{{as_of: {AS_OF}}}", "--select", *selection),
-            ],
-            cwd=ROOT,
-            env=os.environ | {"MILLRACE_WAREHOUSE": str(here / "millrace.duckdb")},
-            capture_output=True,
-            text=True,
+        dbt(
+            self.file,
+            *("build", "--quiet", "--exclude-resource-type", "test", "unit_test"),
+            *("--select", *selection),
+            as_of=AS_OF,
+            project=self.project,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def _current(self) -> Path:
-        """This warehouse under the one path that all of them take in turn: dbt parses again when a path changes."""
-        link = Path(_SHARED.name, "current")
-        link.unlink(missing_ok=True)
-        link.symlink_to(self.folder)
-        return link
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(self.file, read_only=True) as connection:

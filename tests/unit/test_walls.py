@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
+from tests.dbt import dbt, target
 from tests.unit import walls
 from tests.unit.walls import Manifest
 
@@ -23,30 +23,11 @@ PYTHON_FILES = sorted(
 
 
 @pytest.fixture(scope="module")
-def manifest(request: pytest.FixtureRequest) -> Manifest:
-    """The project as dbt parses it; the parse is kept between runs of the tests."""
-    assert request.config.cache is not None
-    target = request.config.cache.mkdir("dbt")
-    command = [
-        *(
-            sys.executable,
-            "-c",
-            "from dbt.cli.main import cli; cli()",
-            "parse",
-            "--quiet",
-        ),
-        *("--project-dir", "dbt_project", "--profiles-dir", "dbt_project"),
-        *("--target-path", str(target), "--log-path", str(target)),
-    ]
-    parsed = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=os.environ | {"MILLRACE_WAREHOUSE": str(target / "millrace.duckdb")},
-        capture_output=True,
-        text=True,
-    )
-    assert parsed.returncode == 0, parsed.stdout + parsed.stderr
-    return json.loads((target / "manifest.json").read_text("utf-8"))
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """The project as dbt parses it."""
+    warehouse = tmp_path_factory.mktemp("parsed") / "millrace.duckdb"
+    dbt(warehouse, "parse", "--quiet", as_of="2026-01-31T00:00:00", artifacts=True)
+    return json.loads((target() / "manifest.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("wall", walls.DBT_WALLS, ids=lambda wall: wall.__name__)

@@ -5,5 +5,9 @@
 #}
 {% macro held(model_name, empty) -%}
     {%- set stored = stored_relation(model_name) if execute -%}
+    {#- What other rules made may have other columns, and is about to be built anew in full. -#}
+    {%- if stored and node_named(model_name).config.materialized == 'incremental' and marks_of(model_name) | length == 0 -%}
+        {%- set stored = none -%}
+    {%- endif -%}
     {{ return('select * from ' ~ stored if stored else empty) }}
 {%- endmacro %}

@@ -7,8 +7,8 @@
   anywhere is made good by the next one.
 
   The rules a table was built by are remembered beside it: the files of the model and of everything it is made from,
-  the macros, the vars and the declared sources. When any of them was edited, `seen` says 0: all keys are touched, and
-  the table is computed anew. So an incremental table never mixes two versions of a rule. A seed whose edits are
+  the macros, the vars and the declared sources. When any of them was edited, the table is built as by --full-refresh,
+  so it never mixes two versions of a rule, and an edited model may have other columns. A seed whose edits are
   found row by row, and touch the profiles they concern, says `edits_are_touches: true` in its meta and is no rule here.
 #}
 
@@ -17,16 +17,36 @@
     {%- if not execute or flags.FULL_REFRESH -%}
         {{ return(0) }}
     {%- endif -%}
-    {%- set built = stored_relation(model_name) -%}
+    {%- for mark in marks_of(model_name) -%}
+        {%- if mark['input_name'] == input_name and mark['column_name'] == column -%}
+            {{ return(mark['mark'] | int) }}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(0) }}
+{%- endmacro %}
+
+{# What the model has incorporated by the rules of now; nothing when it was not built, or by other rules. #}
+{% macro marks_of(model_name) -%}
     {%- set marks = stored_marks() -%}
-    {%- if built is none or marks is none -%}
-        {{ return(0) }}
+    {%- if marks is none or stored_relation(model_name) is none -%}
+        {{ return([]) }}
     {%- endif -%}
-    {%- set rows = run_query(
-        "select mark from " ~ marks ~ " where model_name = '" ~ model_name ~ "' and input_name = '" ~ input_name
-        ~ "' and column_name = '" ~ column ~ "' and rules_id = '" ~ rules_id(model_name) ~ "'"
-    ) -%}
-    {{ return((rows.columns[0].values() | first | int) if rows.rows | length > 0 else 0) }}
+    {{ return(run_query(
+        "select input_name, column_name, mark from " ~ marks ~ " where model_name = '" ~ model_name
+        ~ "' and rules_id = '" ~ rules_id(model_name) ~ "'"
+    ).rows) }}
+{%- endmacro %}
+
+{# dbt's own question, with one more reason to say yes. A model whose config says full_refresh: false never is. #}
+{% macro should_full_refresh() -%}
+    {%- set wanted = config.get('full_refresh') -%}
+    {%- if wanted is not none -%}
+        {{ return(wanted) }}
+    {%- endif -%}
+    {{ return(
+        flags.FULL_REFRESH
+        or (execute and model.config.materialized == 'incremental' and marks_of(model.name) | length == 0)
+    ) }}
 {%- endmacro %}
 
 {# A model's post-hook: what it has now incorporated. `inputs` maps the input's name to its growing column. #}

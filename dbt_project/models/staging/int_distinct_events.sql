@@ -28,8 +28,7 @@ first_records as (
 ),
 
 {% if is_incremental() %}
--- Events that an earlier run holds under a smaller record stay as they are, unless
--- everything is read again.
+-- Events that an earlier run holds under a smaller record stay as they are.
 known as (
     select first_records.record_id
     from first_records
@@ -37,9 +36,7 @@ known as (
         on
             first_records.source_id = held.source_id
             and first_records.event_id = held.event_id
-    where
-        held.record_id <= first_records.record_id
-        and {{ seen('int_distinct_events', 'stg_landing__events') }} > 0
+    where held.record_id <= first_records.record_id
 ),
 
 new_records as (

@@ -1,0 +1,73 @@
+"""dbt as the tests run it: a process per call, forked from one that has imported dbt, and parsed once for all calls.
+
+Starting dbt and parsing the project cost more than most tests ask of it. The fork starts from a process that has dbt
+in memory; the parse is kept because every call names its warehouse by the same path, whatever folder that is.
+"""
+
+import os
+import sys
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from orchestration.leashed_dbt import hold_folder
+from tests.conftest import ROOT
+
+PROJECT = ROOT / "dbt_project"
+
+_FORKS = get_context("forkserver")
+_FORKS.set_forkserver_preload(["dbt.cli.main", "dbt.adapters.duckdb", "tests.dbt"])
+_SHARED = TemporaryDirectory()
+
+
+def dbt(
+    warehouse: Path,
+    *arguments: str,
+    as_of: str,
+    project: Path = PROJECT,
+    artifacts: bool = False,
+) -> str:
+    """One dbt command against the DuckDB file `warehouse`; what it printed, which is the message when it fails.
+
+    With `artifacts`, the manifest and its like are in `target()` afterwards.
+    """
+    output = Path(_SHARED.name, "output")
+    command = [
+        *([] if artifacts else ["--no-write-json"]),
+        *("--log-level-file", "none"),
+        *arguments,
+        *("--project-dir", str(project), "--profiles-dir", str(project)),
+        *("--target-path", str(target()), "--log-path", str(target())),
+    ]
+    process = _FORKS.Process(
+        target=_run, args=(command, warehouse, as_of, output, dict(os.environ))
+    )
+    process.start()
+    process.join()
+    printed = output.read_text("utf-8")
+    assert process.exitcode == 0, printed
+    return printed
+
+
+def target() -> Path:
+    """Where dbt leaves its artifacts: one folder for all calls of this process."""
+    return Path(_SHARED.name, "target")
+
+
+def _run(
+    command: list[str], warehouse: Path, as_of: str, output: Path, env: dict[str, str]
+) -> None:
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.chdir(ROOT)
+    os.environ.update(env)
+    os.environ["MILLRACE_AS_OF"] = as_of
+    os.environ["MILLRACE_WAREHOUSE"] = hold_folder(warehouse)
+    from dbt.cli.main import dbtRunner
+
+    done = dbtRunner().invoke(command)
+    if done.exception:
+        print(done.exception)
+    sys.stdout.flush()
+    sys.exit(0 if done.success else 1)

@@ -78,9 +78,10 @@ class World:
             r["record_id"]: self.pick.choice([None, *"abcdef"]) for r in records
         }
         self.profiles = {key: (f"p_{key}", "shadow") for key in "abcdef"}
+        self.nobody = "a"
 
     def change_hands(self) -> None:
-        """People merge, are parted and gain a name."""
+        """People merge, are parted, gain a name; one of the keys names nobody for now."""
         for key in self.pick.sample("abcdef", 2):
             self.profiles[key] = (
                 f"p_{self.pick.choice('abcdef')}",
@@ -88,6 +89,7 @@ class World:
             )
         kinds = dict(self.profiles.values())
         self.profiles = {k: (p, kinds[p]) for k, (p, _) in self.profiles.items()}
+        self.nobody = self.pick.choice("abcdef")
 
     def _event(self, number: int) -> Row:
         is_order = self.pick.random() < 0.7
@@ -206,7 +208,8 @@ class Warehouse(Room):
             for r in (*self.world.events, *self.world.rows)
             if r["_load_id"] <= load
             and r.get("op") != "delete"
-            and (key := self.world.owner[r["record_id"]]) is not None
+            and (key := self.world.owner[r["record_id"]])
+            not in (None, self.world.nobody)
         }
         kinds = dict(self.ask("select * from identity.int_profiles"))
         held = {

@@ -7,10 +7,15 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks import events_to_audiences
+from benchmarks import events_to_audiences, loading
 from benchmarks.harness import TABLE_HEAD, Figure, machine
 
-FIGURES = {"events_to_audiences": events_to_audiences.figure}
+FIGURES = {
+    "events_to_audiences": events_to_audiences.figure,
+    "loading": loading.scan,
+    "loading_dlt": loading.dlt,
+    "pulling": loading.pulling,
+}
 
 
 def main() -> None:

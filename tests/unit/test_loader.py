@@ -20,7 +20,7 @@ from orchestration.warehouse.phones import e164
 from orchestration.warehouse.schema import create_raw, raw_tables
 from orchestration.warehouse.segments import SegmentDamaged
 from tests.conftest import ROOT
-from tests.landed import ask, event, everything, land, line, platform, seal_text
+from tests.landed import NOON, ask, event, everything, land, line, platform, seal_text
 
 
 @pytest.fixture
@@ -75,6 +75,7 @@ BROKEN = {
     "two records on a line": line("left").strip() + line("right").strip(),
     "of another stream": line("lost").replace(b'"events"', b'"profiles"').strip(),
     "an id that is none": line("odd").replace(b'"record_id":"0', b'"record_id":"x').strip(),
+    "an optional time that is none": line("odd", sent_at=NOON).replace(b'"sent_at":"2026-', b'"sent_at":"x').strip(),
     "a time that is none": line("late").replace(b"2026-01-31", b"2026-13-31").strip(),
 }  # fmt: skip
 

@@ -66,7 +66,9 @@ def plain_text(pattern: str) -> str | None:
     return None if escaped else text
 
 
-def sources(google: Path, search: Path, social: Path, assistants: Path) -> Iterator[Row]:
+def sources(
+    google: Path, search: Path, social: Path, assistants: Path
+) -> Iterator[Row]:
     """Google's categories first: where two lists name the same site, the first is believed."""
     with google.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):

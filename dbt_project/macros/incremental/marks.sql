@@ -17,7 +17,7 @@
     {%- if not execute or flags.FULL_REFRESH -%}
         {{ return(0) }}
     {%- endif -%}
-    {%- for mark in marks_of(model_name) -%}
+    {%- for mark in (marks_of(model_name) if execute else []) -%}
         {%- if mark['input_name'] == input_name and mark['column_name'] == column -%}
             {{ return(mark['mark'] | int) }}
         {%- endif -%}
@@ -68,8 +68,16 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# A hash of everything that decides what a model makes of its inputs. #}
+{# A hash of everything that decides what a model makes of its inputs; found once per model and run. #}
 {% macro rules_id(model_name) -%}
+    {%- set known = graph.setdefault('rules_ids', {}) -%}
+    {%- if model_name not in known -%}
+        {%- do known.update({model_name: hash_of_rules(model_name)}) -%}
+    {%- endif -%}
+    {{ return(known[model_name]) }}
+{%- endmacro %}
+
+{% macro hash_of_rules(model_name) -%}
     {%- set found = namespace(ids=[node_named(model_name).unique_id], next=0) -%}
     {%- for _ in range(graph.nodes | length) -%}
         {%- if found.next < found.ids | length -%}

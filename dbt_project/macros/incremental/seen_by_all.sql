@@ -9,14 +9,15 @@
 
 {# The same for the models that name this one as their relation of touched keys: no list to keep. #}
 {% macro seen_by_consumers(input_name, column='_load_id') -%}
-    {%- if not execute -%}
-        {{ return(0) }}
-    {%- endif -%}
+    {{ return(seen_by_all(consumers_of_keys(), input_name, column) if execute else 0) }}
+{%- endmacro %}
+
+{% macro consumers_of_keys() -%}
     {%- set names = [] -%}
     {%- for node in graph.nodes.values() -%}
         {%- if node.resource_type == 'model' and node.config.get('meta', {}).get('touched') == model.name -%}
             {%- do names.append(node.name) -%}
         {%- endif -%}
     {%- endfor -%}
-    {{ return(seen_by_all(names, input_name, column)) }}
+    {{ return(names) }}
 {%- endmacro %}

@@ -42,7 +42,9 @@ final as (
     left join sources on latest.source_id = sources.source_id
     left join ad_platforms on lower(latest.platform) = ad_platforms.platform
     left join traffic_sources
-        on coalesce(ad_platforms.source, lower(latest.platform)) = traffic_sources.source
+        on
+            coalesce(ad_platforms.source, lower(latest.platform))
+            = traffic_sources.source
     where latest.age = 1 and latest.op = 'upsert'
 )
 

@@ -55,8 +55,10 @@ server_events as (
             as completed_order_id,
         events.order_effect = 'completed' as is_purchase,
         conversion_events.canonical_name is not null
-        and (events.order_effect is distinct from 'completed' or events.order_id is null)
-            as is_other_conversion
+        and not (
+            coalesce(events.order_effect, '') = 'completed'
+            and events.order_id is not null
+        ) as is_other_conversion
     from events
     left join conversion_events
         on events.canonical_name = conversion_events.canonical_name

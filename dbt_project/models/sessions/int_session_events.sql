@@ -39,7 +39,10 @@ events as (
         and record_id in (select record_id from touched_events)
 ),
 {% else %}
-events as (select * from profile_events where session_key_id is not null),
+events as (
+    select * from profile_events
+    where session_key_id is not null
+),
 {% endif %}
 
 with_campaign as (

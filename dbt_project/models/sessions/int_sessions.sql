@@ -49,8 +49,10 @@ joined as (
         case when events.order_effect = 'completed' then events.order_id end
             as completed_order_id,
         conversion_events.canonical_name is not null
-        and (events.order_effect is distinct from 'completed' or events.order_id is null)
-            as is_other_conversion,
+        and not (
+            coalesce(events.order_effect, '') = 'completed'
+            and events.order_id is not null
+        ) as is_other_conversion,
         events.order_effect = 'completed' as is_purchase,
         events.page_url,
         events.page_path,
@@ -108,19 +110,19 @@ sessions as (
             as exit_path,
         min_by(referrer, event_number) filter (where referrer <> '') as referrer,
         min_by(coalesce(page_url, ''), event_number)
-            filter (where has_campaign) as campaign_url,
+        filter (where has_campaign) as campaign_url,
         min_by(coalesce(utm_source, ''), event_number)
-            filter (where has_campaign) as utm_source,
+        filter (where has_campaign) as utm_source,
         min_by(coalesce(utm_medium, ''), event_number)
-            filter (where has_campaign) as utm_medium,
+        filter (where has_campaign) as utm_medium,
         min_by(coalesce(utm_campaign, ''), event_number)
-            filter (where has_campaign) as utm_campaign,
+        filter (where has_campaign) as utm_campaign,
         min_by(coalesce(utm_term, ''), event_number)
-            filter (where has_campaign) as utm_term,
+        filter (where has_campaign) as utm_term,
         min_by(coalesce(utm_content, ''), event_number)
-            filter (where has_campaign) as utm_content,
+        filter (where has_campaign) as utm_content,
         min_by(coalesce(campaign_tags, ''), event_number)
-            filter (where has_campaign) as campaign_tags,
+        filter (where has_campaign) as campaign_tags,
         min_by(kept_campaign, event_number) filter (where kept_campaign is not null)
             as kept_campaign,
         min_by(user_agent, event_number) filter (where user_agent is not null)

@@ -24,6 +24,7 @@ from orchestration.assets.layers import (
 )
 from orchestration.identity.health import HEALTH, has_health, health_metadata
 from orchestration.instance import POOL
+from orchestration.marketing import DAILY, has_daily_figures, marketing_metadata
 from orchestration.pictures import bars
 from orchestration.resources import Platform
 from orchestration.warehouse import ledger
@@ -170,6 +171,7 @@ def dbt_models(project: DbtProject) -> dg.AssetsDefinition:
             shutil.rmtree(invocation.target_path, ignore_errors=True)
             _observe_health(context, platform)  # above all when it stopped the refresh
         _observe_rows(context, platform)
+        _observe_marketing(context, platform)
 
     return dbt_build
 
@@ -190,6 +192,14 @@ def _observe_health(context: dg.AssetExecutionContext, platform: Platform) -> No
         if HEALTH in context.selected_asset_keys and has_health(connection):
             metadata = health_metadata(connection)
             context.log_event(dg.AssetObservation(HEALTH, metadata=metadata))
+
+
+def _observe_marketing(context: dg.AssetExecutionContext, platform: Platform) -> None:
+    """Spend and return as a picture, beside the table that it is drawn from."""
+    with warehouse(platform.settings.warehouse) as connection:
+        if DAILY in context.selected_asset_keys and has_daily_figures(connection):
+            metadata = marketing_metadata(connection)
+            context.log_event(dg.AssetObservation(DAILY, metadata=metadata))
 
 
 def fact_assets() -> dg.AssetsDefinition:

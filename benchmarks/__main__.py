@@ -7,14 +7,18 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks import events_to_audiences, loading
+from benchmarks import collector, events_to_audiences, group_commit, loading, sessions
 from benchmarks.harness import TABLE_HEAD, Figure, machine
 
 FIGURES = {
+    "collector": collector.batches,
+    "collector_single": collector.single,
     "events_to_audiences": events_to_audiences.figure,
+    "group_commit": group_commit.figure,
     "loading": loading.scan,
     "loading_dlt": loading.dlt,
     "pulling": loading.pulling,
+    **sessions.FIGURES,
 }
 
 

@@ -155,7 +155,7 @@ class Client:
 
     def _check(self, call: JsonObject, origin: Origin) -> None:
         """Judge the call as the collector will. Raises Refused."""
-        take_single(call, len(encode(call)), origin, self._limits)
+        take_single(call, encode(call), origin, self._limits)
 
     def _known_triggers(self) -> Triggers:
         if self._triggers is None:

@@ -4,11 +4,13 @@ Belongs here: queueing, committing, sealing in time, back-pressure. The files th
 listing) are `ingestion.segments`; its readers are offered here too, so that one import serves.
 """
 
+import asyncio
 import queue
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -72,18 +74,26 @@ def new_record_id() -> UUID:
     return uuid7()
 
 
+Done = Future[list[UUID]] | asyncio.Future[list[UUID]]
+
+
 @dataclass
 class _Submission:
-    """Lines that are acknowledged together."""
+    """Lines that are acknowledged together, to a thread or in an event loop."""
 
     ids: list[UUID]
     lines: dict[str, list[bytes]]
     size: int
-    done: Future[list[UUID]] = field(default_factory=Future)
+    done: Done
+    loop: asyncio.AbstractEventLoop | None = None
 
-    def __post_init__(self) -> None:
-        # A caller who stops waiting must not cancel what the committing thread will resolve.
-        self.done.set_running_or_notify_cancel()
+    def settle(self, error: Exception | None) -> None:
+        if self.done.cancelled():  # a task that was given up while it waited
+            return
+        if error is None:
+            self.done.set_result(self.ids)
+        else:
+            self.done.set_exception(error)
 
 
 @dataclass
@@ -132,7 +142,20 @@ class LandingWriter:
 
     def submit(self, records: Sequence[Landable]) -> Future[list[UUID]]:
         """Like `land`, without waiting: the future resolves when the records are synced."""
-        submission = _submission(records)
+        done: Future[list[UUID]] = Future()
+        # A caller who stops waiting must not cancel what the committing thread will resolve.
+        done.set_running_or_notify_cancel()
+        self._submit(_submission(records, done))
+        return done
+
+    def landing(self, records: Sequence[Landable]) -> asyncio.Future[list[UUID]]:
+        """Like `submit`, to be awaited in the running event loop, which is woken once per commit and not per caller."""
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        self._submit(_submission(records, done, loop))
+        return done
+
+    def _submit(self, submission: _Submission) -> None:
         with self._lock:
             if self._closed:
                 raise LandingUnavailable("the landing writer is closed")
@@ -140,7 +163,6 @@ class LandingWriter:
                 raise LandingFull(f"{self._waiting} bytes wait to be written")
             self._waiting += submission.size
             self._queue.put(submission)
-        return submission.done
 
     def seal(self) -> None:
         """Seal every open segment that has records, so that the loader can take them."""
@@ -214,12 +236,7 @@ class LandingWriter:
             self._error, self._failed_at = error, time.monotonic()
         with self._lock:
             self._waiting -= sum(submission.size for submission in group)
-        for submission in group:
-            if self._error is None:
-                submission.done.set_result(submission.ids)
-            else:
-                refusal = LandingUnavailable(f"the disk refused: {self._error}")
-                submission.done.set_exception(refusal)
+        _settle(group, self._error)
 
     def _append(self, stream: str, data: bytes) -> None:
         if stream not in self._open:
@@ -252,7 +269,30 @@ class LandingWriter:
             self._error, self._failed_at = error, time.monotonic()
 
 
-def _submission(records: Sequence[Landable]) -> _Submission:
+def _settle(group: Sequence[_Submission], error: Exception | None) -> None:
+    """Tell every caller, those of one event loop together."""
+    refusal = LandingUnavailable(f"the disk refused: {error}") if error else None
+    loops: dict[asyncio.AbstractEventLoop, list[_Submission]] = {}
+    for submission in group:
+        if submission.loop is None:
+            submission.settle(refusal)
+        else:
+            loops.setdefault(submission.loop, []).append(submission)
+    for loop, waiting in loops.items():
+        with suppress(RuntimeError):  # a loop that was closed has nobody waiting
+            loop.call_soon_threadsafe(_settle_here, waiting, refusal)
+
+
+def _settle_here(waiting: Sequence[_Submission], refusal: Exception | None) -> None:
+    for submission in waiting:
+        submission.settle(refusal)
+
+
+def _submission(
+    records: Sequence[Landable],
+    done: Done,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> _Submission:
     ids, lines, size = [], dict[str, list[bytes]](), 0
     for record in records:
         record_id = record.record_id or new_record_id()
@@ -260,4 +300,4 @@ def _submission(records: Sequence[Landable]) -> _Submission:
         ids.append(record_id)
         lines.setdefault(record.stream, []).append(line)
         size += len(line)
-    return _Submission(ids, lines, size)
+    return _Submission(ids, lines, size, done, loop)

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, get_args
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
@@ -13,6 +14,7 @@ from ingestion.collector.answers import Answered, answer, problem
 from ingestion.collector.door import Door, TheDoor
 from ingestion.collector.metrics import CONTENT_TYPE, Measured
 from ingestion.collector.pages import PAGE_HEADERS, page
+from ingestion.collector.receiving import Receiving
 from ingestion.contracts.base import JsonObject
 from ingestion.contracts.events import EventType
 
@@ -55,7 +57,7 @@ async def batch(request: Request, door: TheDoor) -> Response:
 
 async def spec_call(request: Request, door: TheDoor) -> Response:
     """One call of the Segment spec; the path names its type."""
-    return await door.single(request, SPEC_PATHS[request.url.path])
+    return await door.single(request, SPEC_PATHS[request.scope["path"]])
 
 
 async def trigger(request: Request, name: str, door: TheDoor) -> Response:
@@ -162,6 +164,8 @@ def create_app(door: Door) -> FastAPI:
         body = {"application/json": {"schema": {}, "example": example}}
         documented = {"requestBody": {"required": True, "content": body}}
         app.add_api_route(path, endpoint, methods=["POST"], openapi_extra=documented)
+    declared = [route for route in app.routes if isinstance(route, APIRoute)]
+    app.router.routes.insert(0, Receiving(declared, door))
     app.include_router(router)
     app.include_router(sdk_settings.router)
     browsers.welcome(app)

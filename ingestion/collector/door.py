@@ -3,7 +3,6 @@
 Reading and judging events is `intake`; paths and the documentation page are `app`.
 """
 
-import asyncio
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
@@ -44,7 +43,8 @@ class Body:
     """A request's body, read as far as it can be."""
 
     value: Any
-    size: int
+    raw: bytes
+    """As it was sent, once inflated."""
     flaw: Refused | None
     """Why it is not JSON by the letter, if it isn't."""
 
@@ -101,7 +101,7 @@ class Door:
                 raise body.flaw
             if trigger is not None:
                 origin = replace(origin, trigger=_versions(received.tenant, trigger))
-            event = take_single(body.value, body.size, origin, self.limits)
+            event = take_single(body.value, body.raw, origin, self.limits)
         except Refused as refusal:
             row = reject(refusal, received.raw, origin)
             await self._land(received.tenant, [row])
@@ -128,7 +128,7 @@ class Door:
         self._check_signature(request, source, raw)
         origin = webhook_origin(
             Origin(
-                *(name, datetime.now(UTC), "webhook", request.url.path),
+                *(name, datetime.now(UTC), "webhook", request.scope["path"]),
                 mapping=tenant.mapping(name),
             ),
             source.webhook,
@@ -161,9 +161,8 @@ class Door:
         """Take in many events; a bad one is refused alone."""
         received = await self._receive(request)
         tenant, origin, body = received.tenant, received.origin, received.body
-        check_sizes = bool(body.flaw) or body.size > self.limits.event_bytes
         try:
-            intake = take_batch(body.value, origin, self.limits, check_sizes)
+            intake = take_batch(body.value, origin, self.limits)
         except Refused as refusal:
             row = reject(body.flaw or refusal, received.raw, origin)
             await self._land(tenant, [row])
@@ -222,7 +221,7 @@ class Door:
         tenant = self._tenant(key)
         self.rates.spend(key, count(value))
         origin = _origin(request, key, tenant, call_type)
-        return Received(tenant, origin, raw, Body(value, len(inflated), flaw))
+        return Received(tenant, origin, raw, Body(value, inflated, flaw))
 
     def _tenant(self, key: Key) -> Tenant:
         tenant = self.tenants.of(key.tenant or HOUSE)
@@ -284,7 +283,7 @@ class Door:
     async def _land(self, tenant: Tenant, records: Sequence[Landed]) -> None:
         """Return when the records are safe, or answer when to try again."""
         try:
-            await asyncio.wrap_future(tenant.writer.submit(records))
+            await tenant.writer.landing(records)
             self.metrics.landed(records, tenant.label)
         except LandingFull as error:
             seconds = str(self.limits.retry_busy_seconds)
@@ -335,7 +334,7 @@ def _origin(
         source_id=key.source_id,
         received_at=datetime.now(UTC),
         channel=key.channel,
-        endpoint=request.url.path,
+        endpoint=request.scope["path"],
         call_type=call_type,
         mapping=tenant.mapping(key.source_id),
         idempotency_key=(request.headers.get("idempotency-key") or "").strip() or None,

@@ -1,6 +1,7 @@
 """From a request's bytes to records and an answer for each event. No HTTP and no disk in here."""
 
 import base64
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from ingestion.collector.limits import (
     check_event,
     check_event_size,
     check_events,
+    check_shape,
 )
 from ingestion.collector.parsing import encode, encode_anything
 from ingestion.contracts import Event, Landed, Reject
@@ -29,15 +31,6 @@ REPEATS = "repeats:"
 
 
 @dataclass
-class _Seen:
-    """The first call of an id in a request, and how often it came again word for word."""
-
-    call: Any
-    event: Event
-    repeats: int = 0
-
-
-@dataclass
 class Intake:
     """What a request becomes: records to land, and one result per event in the order sent."""
 
@@ -46,48 +39,56 @@ class Intake:
 
 
 def take_single(
-    call: Any, size: int, origin: Origin, limits: Limits, record_id: UUID | None = None
+    call: Any, raw: bytes, origin: Origin, limits: Limits, record_id: UUID | None = None
 ) -> Event:
-    """The event of a request that carries one, `size` bytes long. Raises Refused."""
-    check_event_size(size, limits)
+    """The event of a call, of which `raw` is the JSON. Raises Refused."""
     if not isinstance(call, dict):
+        check_event_size(len(raw), limits)
         raise Refused("invalid_event", Fault("", "must be an object"))
-    check_event(call, limits)
+    check_event(call, raw, limits)
     return read_event(call, origin, record_id or new_record_id())
 
 
-def take_batch(body: Any, origin: Origin, limits: Limits, check_sizes: bool) -> Intake:
+def take_batch(body: Any, origin: Origin, limits: Limits) -> Intake:
     """The events of a batch, and a reject for each that is refused.
 
     An event that repeats one of the same request, word for word, is a duplicate and not landed again, but counted in
     a flag of the one that is; the same id with other content is landed, because the warehouse reports such conflicts.
-    `check_sizes` also finds what JSON can't hold. Raises Refused when the whole is no batch.
+    Raises Refused when the whole is no batch.
     """
     calls, origin = opened(body, origin, limits)
     check_events(len(calls), limits)
-    intake, seen = Intake(), dict[str, _Seen]()
+    intake, repeats = Intake(), Counter[str]()
+    seen: dict[str, tuple[Any, Event]] = {}
     for index, call in enumerate(calls):
         try:
-            size = len(encode(call)) if check_sizes else 0
-            event = take_single(call, size, of_item(origin, index), limits)
+            where = of_item(origin, index)
+            event = take_single(call, _encoded(call, limits), where, limits)
         except Refused as refusal:
-            raw, where = encode_anything(call), of_item(origin, index)
-            intake.records.append(reject(refusal, raw, where, index))
+            row = reject(refusal, encode_anything(call), where, index)
+            intake.records.append(row)
             intake.results.append(rejected(index, refusal))
             continue
-        first = seen.setdefault(event.event_id, _Seen(call, event))
-        is_repeat = first.event is not event and content(first.call) == content(call)
+        said, first = seen.setdefault(event.event_id, (call, event))
+        is_repeat = first is not event and content(said) == content(call)
         if is_repeat:
-            first.repeats += 1
+            repeats[event.event_id] += 1
         else:
             intake.records.append(event)
         status = "duplicate" if is_repeat else "accepted"
         result = {"index": index, "status": status, "event_id": event.event_id}
         intake.results.append(result)
-    for each in seen.values():
-        if each.repeats:
-            each.event.flags.append(f"{REPEATS}{each.repeats}")
+    for event_id, times in repeats.items():
+        seen[event_id][1].flags.append(f"{REPEATS}{times}")
     return intake
+
+
+def _encoded(call: Any, limits: Limits) -> bytes:
+    try:
+        return encode(call)
+    except Refused:
+        check_shape(call, limits)  # what is too deep can't be written, and this says so
+        raise
 
 
 def reject(
@@ -138,8 +139,7 @@ def _is_small(value: Any) -> bool:
 
 def _check_context(context: JsonObject, limits: Limits) -> None:
     """It ends up in every event of the batch, so it has to be fit for each. Raises Refused."""
-    check_event(context, limits)
-    check_event_size(len(encode(context)), limits)
+    check_event(context, encode(context), limits)
 
 
 def count(body: Any) -> int:

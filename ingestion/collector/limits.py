@@ -66,7 +66,18 @@ def inflate(body: bytes, limits: Limits) -> bytes:
     return inflated
 
 
-def check_event(event: Any, limits: Limits) -> None:
+def check_event(event: Any, raw: bytes, limits: Limits) -> None:
+    """Raise Refused if the event, of which `raw` is the JSON, is too large, nested too deep or has too many keys."""
+    check_event_size(len(raw), limits)
+    # There are no more keys than colons, and no more levels than brackets: most events need no closer look.
+    if (
+        raw.count(b":") > limits.keys
+        or raw.count(b"{") + raw.count(b"[") > limits.depth
+    ):
+        check_shape(event, limits)
+
+
+def check_shape(event: Any, limits: Limits) -> None:
     """Raise Refused if the event is nested too deep or has too many keys."""
     keys, depth = 0, 0
     level = [event]

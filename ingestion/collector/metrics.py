@@ -28,6 +28,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = prometheus.CollectorRegistry()
+        self._found: dict[tuple[Any, tuple[object, ...]], Any] = {}
         self._requests = self._counter(
             "millrace_requests", "Requests answered", "path", "status"
         )
@@ -68,8 +69,16 @@ class Metrics:
         return prometheus.Counter(name, help_text, labels, registry=self._registry)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
-        self._requests.labels(path, status).inc()
-        self._seconds.labels(path).observe(seconds)
+        self._series(self._requests, path, status).inc()
+        self._series(self._seconds, path).observe(seconds)
+
+    def _series(self, metric: Any, *labels: object) -> Any:
+        """A metric's series, looked up by its labels as they are: prometheus_client turns them into text each time."""
+        key = metric, labels
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = metric.labels(*labels)
+        return found
 
     def landed(self, records: Sequence[Landed], label: Callable[[str], str]) -> None:
         """Count what is safe on the disk; `label` tells sources of several tenants apart."""
@@ -81,7 +90,7 @@ class Metrics:
                 accepted[record.source_id] += 1
                 self._note_drift(record, label)
         for source, count in accepted.items():
-            self._events.labels(label(source), "accepted").inc(count)
+            self._series(self._events, label(source), "accepted").inc(count)
         for (source, code), count in rejected.items():
             self._events.labels(label(source), "rejected").inc(count)
             self._rejects.labels(label(source), code).inc(count)

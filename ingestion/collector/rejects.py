@@ -105,7 +105,7 @@ class Replay:
             record_id = UUID(row["record_id"])
             stand_in = uuid5(record_id, str(index)) if len(calls) > 1 else record_id
             where = of_item(origin, index) if _is_whole_batch(row) else origin
-            event = take_single(call, len(encode(call)), where, self._limits, stand_in)
+            event = take_single(call, encode(call), where, self._limits, stand_in)
             found.append(event)
         return self._flagged(row, found)
 

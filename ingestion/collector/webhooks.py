@@ -136,7 +136,7 @@ def message_events(
         if when is None and places.occurred_at:
             when = at(body, places.occurred_at)
         call["timestamp"] = when
-        events.append(take_single(call, len(encode(call)), origin, limits))
+        events.append(take_single(call, encode(call), origin, limits))
     return events
 
 

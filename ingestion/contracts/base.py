@@ -19,6 +19,8 @@ MILLRACE = "millrace"
 
 def as_utc(moment: datetime) -> datetime:
     """The same moment in UTC; a naive one is read as UTC already."""
+    if moment.tzinfo is UTC:
+        return moment
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC)

@@ -1,8 +1,7 @@
 """When something happened, from what the sender's clock and ours say."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from ingestion.contracts.refusals import Fault, Refused, invalid
 
@@ -20,8 +19,7 @@ Named = tuple[str, Any]
 """A value with the name its sender gave it."""
 
 
-@dataclass(frozen=True)
-class Times:
+class Times(NamedTuple):
     """The four timestamps of an event (with `received_at`), and what was noticed while reading them."""
 
     occurred_at: datetime
@@ -106,7 +104,8 @@ def _read_text(text: str) -> tuple[datetime, bool]:
     try:
         moment = datetime.fromisoformat(text)
         naive = moment.tzinfo is None
-        moment = moment.replace(tzinfo=UTC) if naive else moment.astimezone(UTC)
+        if moment.tzinfo is not UTC:
+            moment = moment.replace(tzinfo=UTC) if naive else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(
             f"{text[:40]!r} is not ISO 8601, e.g. 2026-01-31T12:00:00Z"

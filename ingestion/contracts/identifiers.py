@@ -23,6 +23,10 @@ TOP_LEVEL = {
 }
 """Identifier type → how senders spell it in the envelope."""
 
+SPELLINGS = {
+    spelling: kind for kind, spellings in TOP_LEVEL.items() for spelling in spellings
+}
+
 TRAITS = {"email": "email", "phone": "phone", "email_hash": "email_sha256"}
 """Trait → identifier type."""
 
@@ -32,17 +36,17 @@ EXACT_INTEGERS = 2**53
 
 def envelope_identifiers(call: dict[str, Any]) -> list[Identifier]:
     """The identifiers in the envelope. Raises Refused for one that is neither text nor number."""
-    found = []
-    for kind, spellings in TOP_LEVEL.items():
-        for spelling in spellings:
-            if call.get(spelling) is None:
-                continue
-            try:
-                value = read_value(call[spelling])
-            except ValueError as error:
-                raise invalid(spelling, str(error)) from None
-            if value:
-                found.append(Identifier(type=kind, value=value))
+    found: list[Identifier] = []
+    for spelling, kind in SPELLINGS.items():
+        given = call.get(spelling)
+        if given is None:
+            continue
+        try:
+            value = read_value(given)
+        except ValueError as error:
+            raise invalid(spelling, str(error)) from None
+        if value:
+            found.append({"type": kind, "value": value})
     return found
 
 
@@ -54,7 +58,7 @@ def payload_identifiers(
 ) -> list[Identifier]:
     """The identifiers in traits, in context, and where the source declared them. One that can't be read is payload,
     and flagged."""
-    found = []
+    found: list[Identifier] = []
     for kind, value in (*_in_traits(traits), *_in_context(context), *declared):
         try:
             text = read_value(value)
@@ -62,7 +66,7 @@ def payload_identifiers(
             flags.append("unreadable_identifier")
             continue
         if text:
-            found.append(Identifier(type=kind, value=text))
+            found.append({"type": kind, "value": text})
     return found
 
 
@@ -100,25 +104,28 @@ def read_value(value: Any) -> str | None:
 
 def without_repeats(found: list[Identifier]) -> list[Identifier]:
     """Each identifier once, where it was found first."""
+    if len(found) < 2:
+        return found
     return list({(each["type"], each["value"]): each for each in found}.values())
 
 
-def _in_traits(traits: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(traits, dict):
-        for trait, kind in TRAITS.items():
-            if trait in traits:
-                yield kind, traits[trait]
+def _in_traits(traits: Any) -> list[tuple[str, Any]]:
+    if not traits or not isinstance(traits, dict):
+        return []
+    return [(kind, traits[trait]) for trait, kind in TRAITS.items() if trait in traits]
 
 
-def _in_context(context: Any) -> Iterator[tuple[str, Any]]:
-    if not isinstance(context, dict):
-        return
-    yield from _in_traits(context.get("traits"))
+def _in_context(context: Any) -> list[tuple[str, Any]]:
+    if not context or not isinstance(context, dict):
+        return []
+    found = _in_traits(context.get("traits"))
     device = context.get("device")
     if isinstance(device, dict) and device.get("id") is not None:
-        yield _device_type(device.get("type")), device["id"]
+        found.append((_device_type(device.get("type")), device["id"]))
     for name in ("externalIds", "externalId"):
-        yield from _external(context.get(name))
+        if name in context:
+            found += _external(context[name])
+    return found
 
 
 def _device_type(kind: Any) -> str:

@@ -1,5 +1,6 @@
 """Why something was not let in: a code for machines, the field at fault, a sentence for people."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -41,7 +42,7 @@ def invalid(path: str, reason: str) -> Refused:
     return Refused("invalid_event", Fault(path, reason))
 
 
-def from_pydantic(error: ValidationError, spelling: dict[str, str]) -> Refused:
+def from_pydantic(error: ValidationError, spelling: Mapping[str, str]) -> Refused:
     """The same refusal in the sender's words: `spelling` maps our field names to the ones that were sent."""
     faults = []
     for each in error.errors(include_url=False, include_input=False):

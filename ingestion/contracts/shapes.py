@@ -4,10 +4,11 @@ the shape is recognised.
 What all shapes share (identifiers, times, event id, leftovers) is done in `ingestion.contracts.wire`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast, get_args
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast, get_args
 
 from ingestion.contracts.base import Identifier, JsonObject
 from ingestion.contracts.events import Channel, EventType, Shape
@@ -50,8 +51,7 @@ class Origin:
     """Of the batch, shared by its calls."""
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(NamedTuple):
     """A call after its shape was read."""
 
     shape: Shape
@@ -61,8 +61,8 @@ class Draft:
     used: tuple[str, ...]
     """Fields with a place of their own; the others are kept under `context.extra`."""
     traits: Any = None
-    identifiers: list[Identifier] = field(default_factory=list)
-    spelling: dict[str, str] = field(default_factory=dict)
+    identifiers: Sequence[Identifier] = ()
+    spelling: Mapping[str, str] = MappingProxyType({})
     contract: str = "event"
     contract_version: str = "1.0"
     recipient: tuple[str, ...] = ()
@@ -96,7 +96,7 @@ def _segment(call: JsonObject, origin: Origin) -> Draft:
         properties=call.get("properties"),
         traits=traits,
         used=("type", name, "properties", "previousId"),
-        identifiers=_previous_id(call) if kind == "alias" else [],
+        identifiers=_previous_id(call) if kind == "alias" else (),
         spelling={"name": name},
     )
 

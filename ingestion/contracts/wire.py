@@ -5,6 +5,8 @@ is `ingestion.contracts.shapes`.
 """
 
 import hashlib
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -39,7 +41,8 @@ SENT_AT = ("sentAt", "sent_at")
 ORIGINAL = ("originalTimestamp", "original_timestamp")
 TIMESTAMP = ("timestamp", "occurred_at")
 PLACED = frozenset(
-    [*EVENT_ID, *SENT_AT, *ORIGINAL, *TIMESTAMP, "context", "consent", "traits"]
+    [*EVENT_ID, *SENT_AT, *ORIGINAL, *TIMESTAMP]
+    + ["context", "consent", "traits", "writeKey"]
     + [spelling for spellings in TOP_LEVEL.values() for spelling in spellings]
 )
 """Envelope fields that every shape has a place for."""
@@ -106,7 +109,7 @@ def read_event(call: JsonObject, origin: Origin, record_id: UUID) -> Event:
             channel=_channel(call, origin),
             consent=_consent(call, context),
             shape=draft.shape,
-            flags=list(dict.fromkeys([*flags, *draft.flags, *times.flags])),
+            flags=_without_repeats(flags, draft.flags, times.flags),
         )
     except ValidationError as error:
         raise from_pydantic(error, draft.spelling) from None
@@ -114,17 +117,21 @@ def read_event(call: JsonObject, origin: Origin, record_id: UUID) -> Event:
 
 def given_event_id(call: JsonObject, origin: Origin) -> str | None:
     """The id the sender gave the event, in the body or in the request's header, if it did."""
-    for path, value in (
-        _first(call, EVENT_ID),
-        ("Idempotency-Key", origin.idempotency_key),
-    ):
-        try:
-            found = read_value(value)
-        except ValueError as error:
-            raise invalid(path, str(error)) from None
-        if found:
-            return found
-    return None
+    found = _id(*_first(call, EVENT_ID))
+    if found is None and origin.idempotency_key:
+        found = _id("Idempotency-Key", origin.idempotency_key)
+    return found
+
+
+def _id(path: str, value: Any) -> str | None:
+    try:
+        return read_value(value)
+    except ValueError as error:
+        raise invalid(path, str(error)) from None
+
+
+def _without_repeats(*flags: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(chain(*flags))) if any(flags) else []
 
 
 def content(call: JsonObject) -> JsonObject:
@@ -158,7 +165,7 @@ def _context(
     extra = {
         name: value
         for name, value in call.items()
-        if name not in PLACED and name not in draft.used and name != "writeKey"
+        if name not in PLACED and name not in draft.used
     }
     if not extra.keys() <= KNOWN:
         flags.append("unknown_field")
@@ -170,9 +177,9 @@ def _context(
 
 def _check_recipient(draft: Draft, identifiers: list[Identifier]) -> None:
     """What has a recipient must name one: nobody can act on it later otherwise."""
-    if draft.recipient and not {each["type"] for each in identifiers} & {
-        *draft.recipient
-    }:
+    if draft.recipient and not any(
+        each["type"] in draft.recipient for each in identifiers
+    ):
         reason = f"one of {', '.join(draft.recipient)} has to name the recipient"
         raise Refused("invalid_trigger", Fault(draft.recipient[0], reason))
 

@@ -105,8 +105,8 @@ def strictly_loaded(lines: list[bytes]) -> list[dict[str, Any]]:
 def take(body: bytes) -> Intake | None:
     """What the door makes of a body; None if it refuses the whole."""
     try:
-        value, flaw = parse(body)
-        return take_batch(value, ORIGIN, Limits(), check_sizes=flaw is not None)
+        value, _ = parse(body)
+        return take_batch(value, ORIGIN, Limits())
     except Refused:
         return None
 

@@ -66,6 +66,8 @@ def undisturbed(landed, shop, tmp_path_factory) -> Result:
     return result
 
 
+@pytest.mark.prove
+@pytest.mark.timeout(3000)
 def test_a_crash_between_sending_and_noting_it_leaves_no_trace(
     landed, undisturbed, shop, tmp_path
 ):

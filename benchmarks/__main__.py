@@ -7,10 +7,18 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks import collector, events_to_audiences, group_commit, loading, sessions
+from benchmarks import (
+    attribute_fold,
+    collector,
+    events_to_audiences,
+    group_commit,
+    loading,
+    sessions,
+)
 from benchmarks.harness import TABLE_HEAD, Figure, machine
 
 FIGURES = {
+    **attribute_fold.FIGURES,
     "collector": collector.batches,
     "collector_single": collector.single,
     "events_to_audiences": events_to_audiences.figure,

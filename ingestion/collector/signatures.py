@@ -1,7 +1,9 @@
 """Whether a webhook comes from who it says: one function per signature scheme, over the body's bytes as they came.
 
 Shopify and WooCommerce: base64 HMAC-SHA256 of the body. Stripe: hex HMAC-SHA256 of time and body, at most five minutes
-old. Standard Webhooks: their own library. Anything else with an HMAC over the body: as the source declares it.
+old. Standard Webhooks: their own library. SendGrid: ECDSA of time and body, its public key is our secret. Mailgun: hex
+HMAC-SHA256 of a time and a nonce in the body; it does not cover the rest of it. Anything else with an HMAC over the
+body, or with a token in a header: as the source declares it.
 """
 
 import base64
@@ -10,6 +12,10 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
+import orjson
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from standardwebhooks import Webhook as StandardWebhook
 
 from ingestion.contracts.webhooks import Scheme, Webhook
@@ -19,6 +25,9 @@ TOLERANCE_SECONDS = 300
 
 Headers = Mapping[str, str]
 Check = Callable[[Webhook, str, Headers, bytes], bool]
+
+MAILGUN_SECONDS = 9 * 3600
+"""It sends again for eight hours under the first signature."""
 
 PING = re.compile(rb"webhook_id=\d{1,18}")
 
@@ -77,12 +86,50 @@ def _declared(webhook: Webhook, secret: str, headers: Headers, body: bytes) -> b
     return _same(offered.lower() if is_hex else offered, wanted)
 
 
+def _sendgrid(webhook: Webhook, secret: str, headers: Headers, body: bytes) -> bool:
+    """Times are not judged: a message is sent again for a day, and its id tells what was seen before."""
+    name = "x-twilio-email-event-webhook-"
+    signed = headers.get(f"{name}timestamp", "").encode("utf-8", "replace") + body
+    try:
+        key = serialization.load_der_public_key(base64.b64decode(secret))
+        signature = base64.b64decode(headers.get(f"{name}signature", ""))
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            return False
+        key.verify(signature, signed, ec.ECDSA(hashes.SHA256()))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _mailgun(webhook: Webhook, secret: str, headers: Headers, body: bytes) -> bool:
+    try:
+        said = orjson.loads(body)["signature"]
+        at, nonce, offered = (said[n] for n in ("timestamp", "token", "signature"))
+        is_recent = abs(time.time() - int(at)) <= MAILGUN_SECONDS
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return False
+    wanted = _hmac(secret, f"{at}{nonce}".encode("utf-8", "replace"), "sha256").hex()
+    return is_recent and _same(str(offered), wanted)
+
+
+def _token(webhook: Webhook, secret: str, headers: Headers, body: bytes) -> bool:
+    assert webhook.token is not None
+    token = webhook.token
+    wanted = f"{token.prefix}{secret}"
+    if token.basic:
+        wanted = f"Basic {base64.b64encode(secret.encode()).decode()}"
+    return _same(headers.get(token.header.lower(), "").strip(), wanted)
+
+
 SCHEMES: dict[Scheme, Check] = {
     "shopify": _base64_of_body("x-shopify-hmac-sha256"),
     "woocommerce": _base64_of_body("x-wc-webhook-signature"),
     "stripe": _stripe,
     "standard_webhooks": _standard,
+    "sendgrid": _sendgrid,
+    "mailgun": _mailgun,
     "hmac": _declared,
+    "token": _token,
 }
 
 

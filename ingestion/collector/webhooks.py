@@ -209,6 +209,10 @@ def _value(message: Message, taken: Taken) -> Any:
     value = message.at(taken.path)
     if value is None:
         return None
+    if taken.values:
+        return taken.values.get(
+            str(value).lower() if isinstance(value, bool) else _text(value)
+        )
     if taken.each:
         members = value if isinstance(value, list) else [value]
         return [

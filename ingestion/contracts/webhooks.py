@@ -13,7 +13,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from ingestion.contracts.events import EventType
 
-Scheme = Literal["shopify", "stripe", "woocommerce", "standard_webhooks", "hmac"]
+Scheme = Literal[
+    "shopify",
+    "stripe",
+    "woocommerce",
+    "standard_webhooks",
+    "sendgrid",
+    "mailgun",
+    "hmac",
+    "token",
+]
 Path = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]*$")]
 Purpose = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$")]
@@ -40,6 +49,8 @@ class Taken(Declared):
     currency: Path | None = None
     each: dict[Name, "Value"] = {}
     """Names and paths within each member of the list at `path`."""
+    values: dict[str, str] = {}
+    """What each value means here, such as `"true": denied`; any other is left out."""
 
     @model_validator(mode="after")
     def _is_clear(self) -> Self:
@@ -109,6 +120,15 @@ class Signature(Declared):
     prefix: str = ""
 
 
+class Token(Declared):
+    """How a system that does not sign shows that it is itself: the secret, in a header of each request."""
+
+    header: str = Field(default="Authorization", min_length=1)
+    prefix: str = ""
+    basic: bool = False
+    """HTTP Basic; the secret is then `name:password`."""
+
+
 class Places(Declared):
     """Where a message says what it is."""
 
@@ -134,7 +154,17 @@ PLACES: dict[Scheme, Places] = {
         occurred_at="timestamp",
         payload="data",
     ),
+    "sendgrid": Places(
+        topic="event", message_id="sg_event_id", occurred_at="timestamp"
+    ),
+    "mailgun": Places(
+        topic="event-data.event",
+        message_id="event-data.id",
+        occurred_at="event-data.timestamp",
+        payload="event-data",
+    ),
     "hmac": Places(),
+    "token": Places(),
 }
 """What a scheme's documentation says; a declaration may say otherwise."""
 
@@ -146,6 +176,7 @@ class Webhook(Places):
     secret: str = Field(pattern=f"^{ENVIRONMENT.pattern}$")
     """`${NAME}`: secrets come from the environment, never from a file that is committed."""
     signature: Signature | None = None
+    token: Token | None = None
     messages: Path | None = None
     """Where the list is, if one request carries several; a body that is a list needs no path."""
     events: dict[str, tuple[MappedEvent, ...]] = Field(min_length=1)
@@ -171,6 +202,10 @@ class Webhook(Places):
             raise ValueError(
                 "`scheme: hmac` needs `signature`, such as `{header: X-Signature, encoding: hex}`, "
                 "and the other schemes bring their own"
+            )
+        if (self.scheme == "token") != (self.token is not None):
+            raise ValueError(
+                "`scheme: token` needs `token`, such as `{header: X-Token}`, and the other schemes have none"
             )
         if self.places.topic is None and set(self.events) != {ANY}:
             raise ValueError(

@@ -46,13 +46,21 @@ def build(
     wanted = [f"+{name}" for name in selection]
     if not seeds:
         no_tests = ("--exclude-resource-type", "test", "unit_test")
-        dbt(home, "build", *no_tests, "--select", *wanted, as_of=as_of)
+        dbt(
+            home.warehouse,
+            "build",
+            "--quiet",
+            *no_tests,
+            "--select",
+            *wanted,
+            as_of=as_of,
+        )
         return
-    dbt(home, "seed", as_of=as_of)
+    dbt(home.warehouse, "seed", "--quiet", as_of=as_of)
     with duckdb.connect(home.warehouse) as connection:
         for seed, values in seeds.items():
             connection.execute(f"insert into seeds.{seed} values {values}")
-    dbt(home, "run", "--select", *wanted, as_of=as_of)
+    dbt(home.warehouse, "run", "--quiet", "--select", *wanted, as_of=as_of)
 
 
 def rows(path: Path, sql: str) -> list[tuple[Any, ...]]:

@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import duckdb
 import pytest
 
 from ingestion.settings import Settings
@@ -457,6 +458,54 @@ def test_two_refreshes_give_what_one_from_nothing_gives(
     home: Settings, tmp_path: Path
 ) -> None:
     assert differences(home, tmp_path) == []
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("seed", range(6))
+def test_any_cut_into_batches_with_merges_and_unmerges_gives_the_same(
+    seed: int, tmp_path: Path
+) -> None:
+    """Late events in any order, logins that merge earlier visitors, and pairs that are taken apart and put together."""
+    home = platform(tmp_path / "any")
+    declare(home, "web", default_currency="EUR")
+    declare(home, "shop_backend", is_server=True)
+    declare(home, "call_centre", session_key="line", is_server=True)
+    pick = random.Random(seed)
+    people = range(40)
+    events = [
+        *(event for key in people for event in visits.visits(pick, key)),
+        *(event for key in people for event in visits.calls(pick, key)),
+        *(event for key in people for event in visits.told_by_servers(pick, key)),
+    ]
+    pick.shuffle(events)
+    spend = list(visits.advertising(pick))
+    cuts = sorted(pick.sample(range(len(events)), pick.randint(2, 4)))
+    for number, (start, end) in enumerate(pairwise([0, *cuts, len(events)])):
+        land_and_load(home, [*events[start:end], *spend[number :: len(cuts) + 1]])
+        if number == 0:
+            build(home, *ROOMS)
+            continue
+        edit_pairs(home, pick)
+        refresh(home)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert differences(home, folder) == []
+
+
+def edit_pairs(home: Settings, pick: random.Random) -> None:
+    """Some visitors and users may no longer be one person, some whom that was said of may again."""
+    with duckdb.connect(home.warehouse) as connection:
+        connection.execute(
+            "delete from seeds.never_together where hash(identifier_value_a) % 2 = ?",
+            [pick.randrange(2)],
+        )
+        for _ in range(3):
+            key = pick.randrange(40)
+            connection.execute(
+                "insert into seeds.never_together values"
+                " ('anonymous_id', ?, 'user_id', ?, 'a test')",
+                [f"visitor-{key}", f"user-{pick.choice([key, key + 1])}"],
+            )
 
 
 def differences(home: Settings, folder: Path) -> list[str]:

@@ -108,8 +108,8 @@ class Source(Declared):
     default_currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     session_key: str = Field(default="anonymous_id", min_length=1)
     is_server: bool = Field(default=False, description="Believed over browser copies")
-    purposes: tuple[Purpose, ...] = Field(
-        default=(), description="What its data may be used for; empty: anything"
+    purposes: list[Purpose] = Field(
+        default=[], description="What its data may be used for; empty: anything"
     )
     freshness: Annotated[Freshness, BeforeValidator(_as_freshness)] | None = None
 

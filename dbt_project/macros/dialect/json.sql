@@ -51,3 +51,29 @@
 {% macro spark__json_text_at(column, path) -%}
     get_json_object({{ column }}, {{ path }})
 {%- endmacro %}
+
+{# The keys of an object as a list; NULL for what is none. #}
+{% macro json_keys(column) -%}
+    {{ return(adapter.dispatch('json_keys', 'millrace')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_keys(column) -%}
+    json_keys({{ column }})
+{%- endmacro %}
+
+{% macro spark__json_keys(column) -%}
+    json_object_keys({{ column }})
+{%- endmacro %}
+
+{# The value of a key as text, whatever characters are in the key. #}
+{% macro json_member(column, key) -%}
+    {{ return(adapter.dispatch('json_member', 'millrace')(column, key)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_member(column, key) -%}
+    json_extract_string({{ column }}, '$."' || replace({{ key }}, '"', '\"') || '"')
+{%- endmacro %}
+
+{% macro spark__json_member(column, key) -%}
+    get_json_object({{ column }}, '$[\'' || {{ key }} || '\']')
+{%- endmacro %}

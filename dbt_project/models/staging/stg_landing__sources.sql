@@ -14,7 +14,8 @@ final as (
         default_region,
         default_currency,
         session_key,
-        is_server
+        is_server,
+        purposes
     from sources
 )
 

@@ -28,7 +28,7 @@ PUBLIC = ("dim_", "fct_", "audience_")
 
 # What one engine has and the other lacks, or does differently, and every way to name an engine.
 ENGINE_WORDS = re.compile(
-    r"""\b(
+    r"""(?<!dbt\.)\b(
         json_extract\w* | json_each | json_tree | json_object | to_json | from_json | get_json_object
         | json_keys | json_array_length | json_valid | json_type
         | unnest | explode | posexplode | lateral\s+view

@@ -13,7 +13,9 @@ from ingestion.__main__ import main
 from ingestion.collector.keys import KeyStore
 from ingestion.landing import read_tail
 from ingestion.settings import Settings, settings
+from orchestration.warehouse.loading import load
 from tests.conftest import ROOT
+from tests.landed import ask
 from tests.unit.test_collector import EVENT, Collector, code
 from tests.unit.test_triggers import NPS
 
@@ -217,3 +219,21 @@ def test_a_tenant_s_rejects_are_listed_and_replayed_for_it_alone(
     (row,) = [e for e in landed(collector, "acme") if e["name"] == "nps_submitted"]
     assert json.dumps(row["properties"]) == json.dumps(NPS["properties"])
     assert collector.landed() == []
+
+
+def test_a_tenant_s_warehouse_is_loaded_from_its_own_landing_zone(
+    collector: Collector, home: Path
+) -> None:
+    for key in ("KEY", "ACME", "ACME", "ZETA"):
+        assert post(collector, key, "/ingest", EVENT).status_code == 200
+    for tenant in collector.tenants:
+        tenant.writer.seal()
+    where = Settings(home=home).of_tenant("acme")
+    assert load(where).rows == {"events": 2}
+    assert ask(where, "select distinct source_id from raw.events") == [("shop",)]
+    assert ask(where, "select source_id from raw.sources order by all") == [
+        ("shop",),
+        ("survey_tool",),
+    ]
+    assert not (home / "warehouse").exists()
+    assert not (home / "tenants/zeta/warehouse").exists()

@@ -135,6 +135,16 @@ def test_publishing_waits_for_the_read_copy_and_the_read_copy_for_every_model(
         assert graph.get(publish_key(sync.sync_name)).parent_keys == {PUBLISHED}
 
 
+def test_the_identity_graph_is_judged_before_the_read_copy_is_made(
+    definitions: dg.Definitions,
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    health = dg.AssetKey(["observability", "obs_identity_health"])
+    check = dg.AssetCheckKey(health, "the_identity_graph_is_within_its_bounds")
+    assert check in graph.asset_check_keys
+    assert health in graph.get_ancestor_asset_keys(PUBLISHED)
+
+
 def test_refresh_publishes_nothing(definitions: dg.Definitions) -> None:
     nodes = {name: definitions.resolve_job_def(name).nodes for name in JOBS}
     names = {job: {node.name for node in found} for job, found in nodes.items()}

@@ -1,6 +1,7 @@
 """`python -m orchestration.run` and `orchestration.summary`: to the end, killed in the middle, and stopped by a mistake."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from ingestion.settings import Settings
 from orchestration.instance import dagster_home
 from orchestration.progress import last_run
 from orchestration.warehouse.loading import load
+from orchestration.warehouse.schema import warehouse
 from tests.conftest import ROOT
 from tests.landed import event, land, platform, seal_text
 
@@ -132,6 +134,42 @@ def test_a_contradiction_fails_the_run_with_a_sentence_and_loads_nothing(
     assert "was loaded before with other bytes" in done.stderr
     assert "Traceback" not in done.stderr
     assert "FAILED" in done.stdout
+
+
+@pytest.mark.prove
+def test_an_identity_graph_out_of_bounds_stops_the_run_before_anything_is_published(
+    tmp_path: Path,
+) -> None:
+    project = shutil.copytree(
+        ROOT / "dbt_project",
+        tmp_path / "dbt_project",
+        ignore=shutil.ignore_patterns("target", "logs"),
+    )
+    settings = project / "dbt_project.yml"
+    threshold = "identity_largest_profile: "
+    text = settings.read_text()
+    assert f"{threshold}1000" in text
+    settings.write_text(text.replace(f"{threshold}1000", f"{threshold}0"))
+    home = platform(tmp_path)
+    land(home, event("e1"))
+    env = {**environment(home), "MILLRACE_DBT_PROJECT_DIR": str(project)}
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestration.run", "--as-of", AS_OF],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "the_identity_graph_is_within_its_bounds" in done.stderr
+    assert not home.published.exists()
+    assert not home.outbox.exists()
+    with warehouse(home.warehouse) as connection:
+        counted = connection.execute(
+            "select count(*) from observability.obs_identity_health where is_breached"
+        ).fetchall()
+    assert counted == [(1,)]
 
 
 def test_a_wrong_declaration_stops_the_run_before_any_work(tmp_path: Path) -> None:

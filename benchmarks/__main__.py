@@ -18,6 +18,7 @@ from benchmarks import (
 from benchmarks.harness import TABLE_HEAD, Figure, machine
 
 FIGURES = {
+    "orders": orders.refresh,
     **attribute_fold.FIGURES,
     "collector": collector.batches,
     "collector_single": collector.single,

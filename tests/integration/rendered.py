@@ -149,7 +149,7 @@ class Room:
 
     def _model(self, name: str) -> Model:
         text = self.files[name].read_text("utf-8")
-        held = re.findall(r"held\('(\w+)'", text)
+        held = re.findall(r"held\(\s*'(\w+)'", text)
         is_first = not all(self._exists(other) for other in held)
         if (name, is_first) not in self._rendered:
             self._rendered[name, is_first] = self._render(text, is_first)

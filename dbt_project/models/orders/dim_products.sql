@@ -8,37 +8,38 @@ catalog as (select * from {{ ref('stg_landing__catalog') }}),
 
 sources as (select * from {{ ref('stg_landing__sources') }}),
 
--- Products that somebody looked at, put into a cart or ordered.
+-- What products were called when somebody looked at them, put them into a cart or
+-- ordered them: as few rows as there are ways to call them.
 mentions as (
     select
         product_id,
-        record_id,
-        occurred_at,
         product_name as name,
-        product_category as category
+        product_category as category,
+        min(occurred_at) as first_seen_at,
+        max(occurred_at) as last_seen_at
     from events
     where product_id is not null
+    group by product_id, product_name, product_category
     union all
     select
         product_id,
-        record_id,
-        listed_at as occurred_at,
         name,
-        category
+        category,
+        min(listed_at) as first_seen_at,
+        max(listed_at) as last_seen_at
     from lines
     where product_id is not null
+    group by product_id, name, category
 ),
 
 -- What was said about a product last; a product nobody catalogued is only this.
 mentioned as (
     select
         product_id,
-        min(occurred_at) as first_seen_at,
-        max(occurred_at) as last_seen_at,
-        max_by(name, (occurred_at, record_id, name)) filter (
-            where name is not null
-        ) as name,
-        max_by(category, (occurred_at, record_id, category)) filter (
+        min(first_seen_at) as first_seen_at,
+        max(last_seen_at) as last_seen_at,
+        max_by(name, (last_seen_at, name)) filter (where name is not null) as name,
+        max_by(category, (last_seen_at, category)) filter (
             where category is not null
         ) as category
     from mentions

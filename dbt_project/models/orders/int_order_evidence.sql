@@ -2,7 +2,9 @@ with
 
 touched as (select * from {{ ref('int_touched_orders') }}),
 
-events as (select * from {{ ref('fct_events') }}),
+events as (select * from {{ ref('int_distinct_events') }}),
+
+event_taxonomy as (select * from {{ ref('event_taxonomy') }}),
 
 records as (select * from {{ ref('int_order_records') }}),
 
@@ -16,7 +18,8 @@ order_states as (select * from {{ ref('order_states') }}),
 
 payment_statuses as (select * from {{ ref('payment_statuses') }}),
 
--- Every event that names an order.
+-- Every event that names an order. Only these few are given their meaning, which is
+-- what fct_events gives them.
 order_events as (
     select
         events.record_id,
@@ -26,14 +29,20 @@ order_events as (
         events.occurred_at,
         'event' as kind,
         'counts' as standing,
-        events.is_server,
+        coalesce(sources.is_server, events.channel in ('server', 'webhook'))
+            as is_server,
         events.event_name as name,
-        events.order_effect as effect,
+        event_taxonomy.order_effect as effect,
         cast(null as {{ dbt.type_string() }}) as source_status,
         events.currency,
         events.properties
     from touched
     inner join events on touched.order_id = events.order_id
+    left join event_taxonomy
+        on
+            events.event_type = event_taxonomy.event_type
+            and events.event_name_key = event_taxonomy.event_name
+    left join sources on events.source_id = sources.source_id
     where events.event_type in ('track', 'page', 'screen')
 ),
 

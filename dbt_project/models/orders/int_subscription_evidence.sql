@@ -2,7 +2,9 @@ with
 
 touched as (select * from {{ ref('int_touched_subscriptions') }}),
 
-events as (select * from {{ ref('fct_events') }}),
+events as (select * from {{ ref('int_distinct_events') }}),
+
+event_taxonomy as (select * from {{ ref('event_taxonomy') }}),
 
 records as (
     select
@@ -22,7 +24,8 @@ record_profiles as (select * from {{ ref('int_record_profiles') }}),
 
 profiles as (select * from {{ ref('int_profiles') }}),
 
--- Every event that says something about a subscription.
+-- Every event that says something about a subscription. Only these few are given their
+-- meaning, which is what fct_events gives them.
 subscription_events as (
     select
         events.record_id,
@@ -31,7 +34,8 @@ subscription_events as (
         events.event_id,
         'event' as kind,
         'counts' as standing,
-        events.is_server,
+        coalesce(sources.is_server, events.channel in ('server', 'webhook'))
+            as is_server,
         events.occurred_at,
         events.occurred_at as dated_at,
         events.event_name as name,
@@ -40,9 +44,14 @@ subscription_events as (
         events.properties
     from touched
     inner join events on touched.subscription_id = events.subscription_id
+    inner join event_taxonomy
+        on
+            events.event_type = event_taxonomy.event_type
+            and events.event_name_key = event_taxonomy.event_name
     inner join effects
-        on events.canonical_name = effects.word and effects.said_by = 'event'
-    where events.event_type = 'track'
+        on event_taxonomy.canonical_name = effects.word and effects.said_by = 'event'
+    left join sources on events.source_id = sources.source_id
+    where events.subscription_id is not null and events.event_type = 'track'
 ),
 
 -- Versions of a row: the latest counts, unless the row is gone.

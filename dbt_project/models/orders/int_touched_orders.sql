@@ -12,7 +12,11 @@ profiles as (select * from {{ ref('int_profiles') }}),
 
 -- What was known before this refresh: the room writes it last.
 held_evidence as (
-    {{ held('fct_order_evidence', "select events.*, 'p' as profile_id, 'anchor' as profile_kind from events where 1 = 0") }}
+    {{ held(
+        'fct_order_evidence',
+        "select events.*, 'p' as profile_id, 'anchor' as profile_kind "
+        ~ "from events where 1 = 0"
+    ) }}
 ),
 
 new_events as (

@@ -13,12 +13,12 @@ from benchmarks import (
     events_to_audiences,
     group_commit,
     loading,
+    orders,
     sessions,
 )
 from benchmarks.harness import TABLE_HEAD, Figure, machine
 
 FIGURES = {
-    "orders": orders.refresh,
     **attribute_fold.FIGURES,
     "collector": collector.batches,
     "collector_single": collector.single,
@@ -26,6 +26,7 @@ FIGURES = {
     "group_commit": group_commit.figure,
     "loading": loading.scan,
     "loading_dlt": loading.dlt,
+    "orders": orders.refresh,
     "pulling": loading.pulling,
     **sessions.FIGURES,
 }

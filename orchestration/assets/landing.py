@@ -22,7 +22,7 @@ from orchestration.checks import extract_checks, extract_specs, unreadable_check
 from orchestration.resources import Platform
 
 PULL_FAILED = (
-    "An extract that cannot be read fails its checks, not the run: the message names the place and the remedy, and the "
+    "If it fails: an extract that cannot be read fails its checks, which name the place and the remedy; the run and the "
     "other sources go on. Correct the extract (or its declaration in sources/) and materialize again; what was landed "
     "lands no second time."
 )

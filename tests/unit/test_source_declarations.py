@@ -64,6 +64,46 @@ def test_defaults_need_not_be_written(tmp_path):
             "`extract.files` is missing; give a path or glob",
         ),
         ("format: csv", "format: csv, connector: ftp", "choose one of files"),
+        ("format: csv", "format: csv, connector: sqll", "did you mean `sql`?"),
+        ("format: csv", "format: csv, delimeter: ;", "did you mean `delimiter`?"),
+        ("format: csv", "format: csv, encoding: utf-99", "name it as Python does"),
+        (
+            "format: csv",
+            "format: csv, options: {secret: abc}",
+            "secret stands in the file; put it into the environment and write ${NAME}",
+        ),
+        ("kind: profiles", "kind: profile", "did you mean `profiles`?"),
+        (
+            "owner: somebody",
+            "owner: somebody\nfreshness: {withn: 2h}",
+            "`freshness.withn` is unknown; did you mean `within`?",
+        ),
+        ("owner: somebody", "owner: somebody\nfreshness: soon", "such as `fresh"),
+        (
+            "owner: somebody",
+            "owner: somebody\nconsent: {marketing: {column: ok, grant: [y]}}",
+            "did you mean `granted`?",
+        ),
+        (
+            "{files: customers.csv, format: csv}",
+            "{connector: sql, url: 'postgresql://reader:abc@db/crm', table: t}",
+            "`extract.url` holds a password; put it into the environment",
+        ),
+        (
+            "{files: customers.csv, format: csv}",
+            "{connector: sql, url: 'sqlite:///x', table: t, query: select 1}",
+            "needs either `table` or `query`",
+        ),
+        (
+            "{files: customers.csv, format: csv}",
+            "{connector: sql, url: 'sqlite:///x', table: t, cursor: id}\ndeletes: missing",
+            "or name a `delete_marker`",
+        ),
+        (
+            "{files: customers.csv, format: csv}",
+            "{connector: dlt, source: rest_api}",
+            "name a function as module:function",
+        ),
         ("owner: somebody", "owner: ''", "`owner` is ''"),
         ("identifiers: {email: email}", "identifiers: {}", "`identifiers` is {}"),
         (

@@ -108,6 +108,10 @@ class Source(Declared):
     default_currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     session_key: str = Field(default="anonymous_id", min_length=1)
     is_server: bool = Field(default=False, description="Believed over browser copies")
+    trusted_alias: bool = Field(
+        default=False,
+        description="Its aliases between two accounts make one person whatever the limits say",
+    )
     purposes: list[Purpose] = Field(
         default=[], description="What its data may be used for; empty: anything"
     )

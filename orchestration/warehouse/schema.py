@@ -53,6 +53,7 @@ LEDGERS: dict[str, dict[str, str]] = {
         "default_currency": "varchar",
         "session_key": "varchar",
         "is_server": "boolean",
+        "trusted_alias": "boolean",
         "purposes": "varchar[]",
     },
     "phone_numbers": {"value": "varchar", "region": "varchar", "e164": "varchar"},

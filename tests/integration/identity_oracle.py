@@ -5,7 +5,7 @@ Takes whole records, gives every identifier's profile and every record's. No dbt
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import NamedTuple
@@ -29,6 +29,8 @@ class Record(NamedTuple):
     number: int
     occurred_at: int
     identifiers: tuple[Identifier, ...]
+    is_withdrawn: bool = False
+    is_trusted: bool = False
 
 
 RULES = {
@@ -39,7 +41,7 @@ RULES = {
     "ios.id": Rule(6, None, "by_time"),
     "anonymous_id": Rule(7, None, "by_time"),
 }
-BLOCKED = {"", "null", "anonymous", "undefined"}
+BLOCKED = frozenset({("*", value) for value in ("", "null", "anonymous", "undefined")})
 
 
 @dataclass
@@ -54,21 +56,25 @@ def solve(
     records: list[Record],
     never: set[Pair] = frozenset(),
     always: set[Pair] = frozenset(),
+    blocked: set[Identifier] = frozenset(),
 ) -> Answer:
+    """`blocked` holds values beside those that stand for nothing, with their type or `*`."""
     answer = Answer()
-    named = _normalise(records)
+    named = _normalise(records, BLOCKED | blocked)
+    always = always | (_trusted(named) - never)
     answer.hubs = _hubs(named)
     named = {
         record: [(i, previous) for i, previous in found if i not in answer.hubs]
         for record, found in named.items()
     }
+    living = {r: found for r, found in named.items() if not r.is_withdrawn}
     seen: dict[Identifier, int] = {}
-    for record, found in named.items():
+    for record, found in living.items():
         for identifier, _ in found:
             seen[identifier] = min(seen.get(identifier, record.number), record.number)
     nodes = _nodes(set(seen), always)
     edges = {
-        pair: evidence for pair, evidence in _stars(named).items() if pair not in never
+        pair: evidence for pair, evidence in _stars(living).items() if pair not in never
     }
     profiles, shared = _rounds(nodes, edges, never)
 
@@ -104,20 +110,25 @@ def _key(identifier: Identifier) -> int:
     return int.from_bytes(digest[:8], "little") & (2**63 - 1)
 
 
-def _normalise(records: list[Record]) -> dict[Record, list[tuple[Identifier, bool]]]:
+def _normalise(
+    records: list[Record], blocked: Set[Identifier]
+) -> dict[Record, list[tuple[Identifier, bool]]]:
+    """A withdrawn record links nobody any more, but what it named stays known."""
     known = {
         _clean(identifier)
         for record in records
         for identifier in record.identifiers
-        if identifier[0] != "previous_id" and _usable(identifier)
+        if identifier[0] != "previous_id" and _usable(identifier, blocked)
     }
-    return {record: _named(record, known) for record in records}
+    return {record: _named(record, known, blocked) for record in records}
 
 
-def _named(record: Record, known: set[Identifier]) -> list[tuple[Identifier, bool]]:
+def _named(
+    record: Record, known: set[Identifier], blocked: Set[Identifier]
+) -> list[tuple[Identifier, bool]]:
     found: dict[Identifier, bool] = {}
     for identifier in record.identifiers:
-        if not _usable(identifier):
+        if not _usable(identifier, blocked):
             continue
         previous = identifier[0] == "previous_id"
         meant = _previous(identifier[1], known) if previous else [_clean(identifier)]
@@ -131,9 +142,21 @@ def _named(record: Record, known: set[Identifier]) -> list[tuple[Identifier, boo
     return sorted(found.items())
 
 
-def _usable(identifier: Identifier) -> bool:
+def _usable(identifier: Identifier, blocked: Set[Identifier]) -> bool:
     value = identifier[1].strip().lower()
-    return value not in BLOCKED and bool(value.strip("0-"))
+    names = {("*", value), (identifier[0], value)}
+    return not names & blocked and bool(value.strip("0-"))
+
+
+def _trusted(named: dict[Record, list[tuple[Identifier, bool]]]) -> set[Pair]:
+    """Pairs of one type that an alias of a trusted source declares one."""
+    pairs = set()
+    for record, found in named.items():
+        for pair in _star(found) if record.is_trusted else []:
+            a, b = pair
+            if a[0] == b[0] and any(previous for i, previous in found if i in pair):
+                pairs.add(pair)
+    return pairs
 
 
 def _clean(identifier: Identifier) -> Identifier:
@@ -310,6 +333,7 @@ def _attribute(
     waiting: dict[Record, Identifier] = {}
     decided: dict[Record, Identifier] = {}
     for record, found in named.items():
+        found = [f for f in found if f[0] in answer.profile_of]
         if not found:
             continue
         decider, _ = min(
@@ -325,7 +349,8 @@ def _attribute(
         held = sorted(
             (other.occurred_at, other.number)
             for other, decider in decided.items()
-            if any(identifier == device for identifier, _ in named[other])
+            if not other.is_withdrawn
+            and any(identifier == device for identifier, _ in named[other])
             and _rank(decider) < _rank(device)
         )
         now = record.occurred_at, record.number

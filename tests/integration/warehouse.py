@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import duckdb
 
 from orchestration.warehouse.schema import create_raw, raw_tables
 from tests.conftest import ROOT
-from tests.dbt import dbt
+from tests.dbt import dbt, target
 
 AS_OF = "2026-01-31T00:00:00"
 
@@ -46,6 +47,11 @@ class Warehouse:
         with (self.project / f"seeds/{name}.csv").open("a", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
 
+    def set_seed(self, name: str, *rows: list[Any]) -> None:
+        """The project's own seed and these rows, whatever was added before."""
+        shutil.copy(ROOT / f"dbt_project/seeds/{name}.csv", self.project / "seeds")
+        self.add_to_seed(name, *rows)
+
     def build(self, *selection: str) -> None:
         """`dbt build` without tests; what it printed is the message of a failure."""
         dbt(
@@ -55,6 +61,21 @@ class Warehouse:
             as_of=AS_OF,
             project=self.project,
         )
+
+    def order(self, folder: str) -> list[str]:
+        """The models of a folder and all they need, in an order that dbt may take."""
+        dbt(self.file, "parse", as_of=AS_OF, project=self.project, artifacts=True)
+        manifest = json.loads((target() / "manifest.json").read_text())
+        needs = {
+            name: node["depends_on"].get("nodes", [])
+            for name, node in manifest["nodes"].items()
+            if node["resource_type"] in ("model", "seed")
+        }
+        order = list(TopologicalSorter(needs).static_order())
+        wanted = {n for n in needs if manifest["nodes"][n]["path"].startswith(folder)}
+        for name in reversed(order):
+            wanted.update(needs.get(name, ()) if name in wanted else ())
+        return [name.split(".")[2] for name in order if name in wanted & set(needs)]
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(self.file, read_only=True) as connection:

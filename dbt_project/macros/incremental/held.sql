@@ -11,3 +11,14 @@
     {%- endif -%}
     {{ return('select * from ' ~ stored if stored else empty) }}
 {%- endmacro %}
+
+{# The same for some columns, given with their types: no rows when nothing is stored, or not all of the columns. #}
+{% macro held_columns(model_name, columns) -%}
+    {%- set stored = stored_relation(model_name) if execute -%}
+    {%- set names = adapter.get_columns_in_relation(stored) | map(attribute='name') | list if stored else [] -%}
+    {%- if columns | reject('in', names) | list -%}
+        select {% for name, type in columns.items() %}cast(null as {{ type }}) as {{ name }}{{ ', ' if not loop.last }}{% endfor %} where 1 = 0
+    {%- else -%}
+        select {{ columns | join(', ') }} from {{ stored }}
+    {%- endif -%}
+{%- endmacro %}

@@ -9,7 +9,8 @@
   The rules a table was built by are remembered beside it: the files of the model and of everything it is made from,
   the macros, the vars and the declared sources. When any of them was edited, the table is built as by --full-refresh,
   so it never mixes two versions of a rule, and an edited model may have other columns. A seed whose edits are
-  found row by row, and touch the profiles they concern, says `edits_are_touches: true` in its meta and is no rule here.
+  found row by row, and touch the profiles they concern, says `edits_are_touches: true` in its meta and is no rule here;
+  a model that finds the edits of a seed row by row for itself names it in `finds_edits_of` in its own meta.
 #}
 
 {# The largest value of the input's column that the model has incorporated; 0 when it has to begin anew. #}
@@ -79,10 +80,11 @@
 
 {% macro hash_of_rules(model_name) -%}
     {%- set found = namespace(ids=[node_named(model_name).unique_id], next=0) -%}
+    {%- set found_by_itself = node_named(model_name).config.meta.get('finds_edits_of') or [] -%}
     {%- for _ in range(graph.nodes | length) -%}
         {%- if found.next < found.ids | length -%}
             {%- for parent in graph.nodes[found.ids[found.next]].depends_on.nodes or [] -%}
-                {%- if parent in graph.nodes and parent not in found.ids and not graph.nodes[parent].config.meta.edits_are_touches -%}
+                {%- if parent in graph.nodes and parent not in found.ids and not graph.nodes[parent].config.meta.edits_are_touches and graph.nodes[parent].name not in found_by_itself -%}
                     {%- do found.ids.append(parent) -%}
                 {%- endif -%}
             {%- endfor -%}
@@ -123,9 +125,9 @@
     {{ return(texts | sort | join('')) }}
 {%- endmacro %}
 
-{# What sources/*.yml say is copied into raw.sources at each refresh; views read it. #}
+{# What sources/*.yml say is copied into raw.sources at each refresh, before dbt runs; views read it. #}
 {% macro declared_sources() -%}
-    {%- set relation = stored_relation('stg_landing__sources') -%}
+    {%- set relation = adapter.get_relation(target.database, 'raw', 'sources') -%}
     {%- if relation is none -%}
         {{ return('') }}
     {%- endif -%}

@@ -1,13 +1,15 @@
+{{ config(materialized='view') }}
+
 with
 
-identifiers as (select * from {{ ref('dim_identifiers') }}),
+resolved_identifiers as (select * from {{ ref('int_resolved_identifiers') }}),
 
 -- Any id a profile ever had is the hash of one of its identifiers.
 final as (
     select
-        {{ profile_id('identifier_type', 'identifier_value') }} as any_profile_id,
+        own_profile_id as any_profile_id,
         profile_id
-    from identifiers
+    from resolved_identifiers
 )
 
 select * from final

@@ -27,7 +27,10 @@ nodes as (
         identifiers.identifier_id,
         identifiers.profile_id,
         identifiers.is_shared,
-        coalesce(always_together.component_id, identifiers.identifier_id) as node_id,
+        min(identifiers.identifier_id) over (
+            partition by
+                coalesce(always_together.component_id, identifiers.identifier_id)
+        ) as node_id,
         min(identifier_rules.type_rank) over (
             partition by
                 coalesce(always_together.component_id, identifiers.identifier_id)

@@ -11,7 +11,8 @@ timed_records as (select * from {{ ref('int_timed_records') }}),
 final as (
     select
         events.*,
-        case when set_profiles.is_by_time then timed_records.profile_id
+        case
+            when set_profiles.is_by_time then timed_records.profile_id
             else set_profiles.profile_id
         end as profile_id
     from events

@@ -1,10 +1,30 @@
 with
 
-candidate_identifiers as (select * from {{ ref('int_candidate_identifiers') }}),
+changed_sets as (select * from {{ ref('int_changed_sets') }}),
 
 identifier_types as (select * from {{ ref('identifier_types') }}),
 
-seen_types as (select distinct identifier_type from candidate_identifiers),
+-- Types seen before stay: the order of the others does not depend on them.
+held_rules as (
+    {{ held_columns('int_identifier_rules', {'identifier_type': dbt.type_string()}) }}
+),
+
+given_types as (
+    select distinct item.item.type as given_type
+    from changed_sets {{ each('changed_sets.identifiers', 'item') }}
+),
+
+seen_types as (
+    select coalesce(identifier_types.same_as, given_types.given_type) as identifier_type
+    from given_types
+    left join identifier_types
+        on given_types.given_type = identifier_types.identifier_type
+    union
+    select identifier_type from identifier_types
+    where same_as is null and identifier_type not like '*%'
+    union
+    select identifier_type from held_rules
+),
 
 -- A type the seed does not list is a device when it is called something.id, else an
 -- external id.
@@ -18,6 +38,7 @@ matched as (
     from seen_types
     left join identifier_types
         on seen_types.identifier_type = identifier_types.identifier_type
+    where seen_types.identifier_type <> 'previous_id'
 ),
 
 -- Rank orders the types from the strongest down, without ties.

@@ -1,22 +1,40 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='replace_keys',
+        unique_key='identifier_set_id',
+        full_refresh=false,
+        on_schema_change='append_new_columns',
+        meta={'touched': 'int_changed_sets', 'finds_edits_of': ['blocked_identifiers']},
+        post_hook="{{ remember({
+            'int_distinct_events': '_load_id',
+            'stg_landing__profiles': '_load_id',
+            'stg_landing__records': '_load_id',
+        }) }}",
+    )
+}}
+
+-- The last of the graph's stored tables: what it has seen is done with everywhere.
+-- depends_on: {{ ref('int_distinct_events') }}
+-- depends_on: {{ ref('stg_landing__profiles') }}
+-- depends_on: {{ ref('stg_landing__records') }}
+-- depends_on: {{ ref('int_applied_rules') }}
 with
 
-records as (select * from {{ ref('int_records') }}),
+changed_sets as (select * from {{ ref('int_changed_sets') }}),
 
--- A person's records repeat the same few sets of identifiers, so everything about
--- identity is computed per distinct set and looked up by records afterwards.
 final as (
     select
         identifier_set_id,
-        min(source_id) as source_id,
-        any_value(identifiers) as identifiers,
-        min(record_id) as first_record_id,
-        min(occurred_at) as first_seen_at,
-        max(occurred_at) as last_seen_at,
-        {{ min_by('record_id', ['occurred_at', 'record_id']) }} as earliest_record_id,
-        {{ max_by('record_id', ['occurred_at', 'record_id']) }} as latest_record_id
-    from records
-    where identifier_set_id is not null
-    group by identifier_set_id
+        source_id,
+        identifiers,
+        first_record_id,
+        first_seen_at,
+        last_seen_at,
+        earliest_record_id,
+        latest_record_id
+    from changed_sets
+    where not is_gone
 )
 
 select * from final

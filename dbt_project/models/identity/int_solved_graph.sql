@@ -2,9 +2,9 @@
 
 with
 
-identifiers as (select * from {{ ref('int_identifiers') }}),
+identifiers as (select * from {{ ref('int_seen_identifiers') }}),
 
-identity_edges as (select * from {{ ref('int_identity_edges') }}),
+affected_edges as (select * from {{ ref('int_affected_edges') }}),
 
 never_together as (select * from {{ ref('int_never_together') }}),
 
@@ -33,11 +33,12 @@ never_nodes as (
 
 edge_nodes as (
     select
-        coalesce(a.component_id, identity_edges.node_a) as node_a,
-        coalesce(b.component_id, identity_edges.node_b) as node_b
-    from identity_edges
-    left join always_together as a on identity_edges.node_a = a.node_id
-    left join always_together as b on identity_edges.node_b = b.node_id
+        coalesce(a.component_id, affected_edges.node_a) as node_a,
+        coalesce(b.component_id, affected_edges.node_b) as node_b
+    from affected_edges
+    left join always_together as a on affected_edges.node_a = a.node_id
+    left join always_together as b on affected_edges.node_b = b.node_id
+    where affected_edges.is_edge
 ),
 
 final as (

@@ -2,15 +2,26 @@ with
 
 records as (select * from {{ ref('int_records') }}),
 
-set_profiles as (select * from {{ ref('int_solved_sets') }}),
+solved_sets as (select * from {{ ref('int_solved_sets') }}),
 
-set_identifiers as (select * from {{ ref('int_set_identifiers') }}),
+affected_members as (select * from {{ ref('int_affected_members') }}),
+
+identifier_rules as (select * from {{ ref('int_identifier_rules') }}),
+
+ranked_sets as (
+    select
+        solved_sets.*,
+        identifier_rules.type_rank
+    from solved_sets
+    inner join identifier_rules
+        on solved_sets.identifier_type = identifier_rules.identifier_type
+),
 
 shared_devices as (
     select distinct
         identifier_id,
         type_rank
-    from set_profiles
+    from ranked_sets
     where is_by_time
 ),
 
@@ -19,46 +30,64 @@ shared_devices as (
 device_sets as (
     select
         shared_devices.identifier_id as device_id,
-        set_profiles.identifier_set_id,
-        set_profiles.profile_id as home_profile_id,
-        set_profiles.is_by_time
-        and set_profiles.identifier_id = shared_devices.identifier_id as is_waiting,
+        ranked_sets.identifier_set_id,
+        ranked_sets.profile_id as home_profile_id,
+        ranked_sets.is_by_time
+        and ranked_sets.identifier_id = shared_devices.identifier_id as is_waiting,
         case
             when
-                not set_profiles.is_by_time
-                and set_profiles.type_rank < shared_devices.type_rank
-                then set_profiles.profile_id
+                not ranked_sets.is_by_time
+                and ranked_sets.type_rank < shared_devices.type_rank
+                then ranked_sets.profile_id
         end as identified_profile_id
     from shared_devices
-    inner join set_identifiers
-        on shared_devices.identifier_id = set_identifiers.identifier_id
-    inner join set_profiles
-        on set_identifiers.identifier_set_id = set_profiles.identifier_set_id
+    inner join affected_members
+        on
+            shared_devices.identifier_id = affected_members.identifier_id
+            and affected_members.is_linking
+    inner join ranked_sets
+        on affected_members.identifier_set_id = ranked_sets.identifier_set_id
+),
+
+-- A withdrawn record identifies nobody.
+moments as (
+    select
+        records.record_id,
+        records.occurred_at,
+        device_sets.device_id,
+        device_sets.is_waiting,
+        device_sets.home_profile_id,
+        case
+            when not records.is_withdrawn then device_sets.identified_profile_id
+        end as identified_profile_id
+    from records
+    inner join device_sets on records.identifier_set_id = device_sets.identifier_set_id
 ),
 
 -- The profile last identified on the device before the record, else the first after it.
 timeline as (
     select
-        records.record_id,
-        device_sets.is_waiting,
-        device_sets.home_profile_id,
-        last_value(device_sets.identified_profile_id ignore nulls) over (
-            partition by device_sets.device_id
-            order by records.occurred_at asc, records.record_id asc
+        record_id,
+        device_id,
+        is_waiting,
+        home_profile_id,
+        last_value(identified_profile_id ignore nulls) over (
+            partition by device_id
+            order by occurred_at asc, record_id asc
             rows between unbounded preceding and current row
         ) as profile_before,
-        first_value(device_sets.identified_profile_id ignore nulls) over (
-            partition by device_sets.device_id
-            order by records.occurred_at asc, records.record_id asc
+        first_value(identified_profile_id ignore nulls) over (
+            partition by device_id
+            order by occurred_at asc, record_id asc
             rows between current row and unbounded following
         ) as profile_after
-    from records
-    inner join device_sets on records.identifier_set_id = device_sets.identifier_set_id
+    from moments
 ),
 
 final as (
     select
         record_id,
+        device_id as identifier_id,
         coalesce(profile_before, profile_after, home_profile_id) as profile_id
     from timeline
     where is_waiting

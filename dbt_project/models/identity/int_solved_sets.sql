@@ -1,47 +1,41 @@
 with
 
-set_identifiers as (select * from {{ ref('int_set_identifiers') }}),
+affected_members as (select * from {{ ref('int_affected_members') }}),
 
-identifiers as (select * from {{ ref('int_identifiers') }}),
-
-resolved_identifiers as (select * from {{ ref('int_resolved_identifiers') }}),
-
-profiles as (select * from {{ ref('int_profiles') }}),
+solved_identifiers as (select * from {{ ref('int_solved_identifiers') }}),
 
 -- The strongest identifier that is somebody's decides; without one, the strongest
 -- shared one does.
 deciding as (
     select
-        set_identifiers.identifier_set_id,
+        affected_members.identifier_set_id,
         {{ min_by(
-            'set_identifiers.identifier_id',
+            'affected_members.identifier_id',
             [
-                'resolved_identifiers.is_shared',
-                'set_identifiers.is_previous',
-                'set_identifiers.type_rank',
-                'set_identifiers.identifier_id',
+                'solved_identifiers.is_shared',
+                'affected_members.is_previous',
+                'affected_members.type_rank',
+                'affected_members.identifier_id',
             ],
         ) }} as identifier_id
-    from set_identifiers
-    inner join resolved_identifiers
-        on set_identifiers.identifier_id = resolved_identifiers.identifier_id
-    group by set_identifiers.identifier_set_id
+    from affected_members
+    inner join solved_identifiers
+        on affected_members.identifier_id = solved_identifiers.identifier_id
+    where affected_members.is_linking
+    group by affected_members.identifier_set_id
 ),
 
 final as (
     select
         deciding.identifier_set_id,
         deciding.identifier_id,
-        identifiers.type_rank,
-        profiles.profile_id,
-        resolved_identifiers.is_shared and identifiers.when_shared = 'by_time'
+        solved_identifiers.identifier_type,
+        solved_identifiers.profile_id,
+        solved_identifiers.is_shared and solved_identifiers.when_shared = 'by_time'
             as is_by_time
     from deciding
-    inner join identifiers on deciding.identifier_id = identifiers.identifier_id
-    inner join resolved_identifiers
-        on deciding.identifier_id = resolved_identifiers.identifier_id
-    inner join profiles
-        on resolved_identifiers.representative_id = profiles.representative_id
+    inner join solved_identifiers
+        on deciding.identifier_id = solved_identifiers.identifier_id
 )
 
 select * from final

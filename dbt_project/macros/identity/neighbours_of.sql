@@ -1,0 +1,50 @@
+{#
+  The neighbours of the identifiers in a CTE, as things are now: over the stars of held_members, whose changed sets do
+  not count any more, and of changed_members. Each use looks up what it needs, because all neighbours of everybody
+  would be the whole graph.
+#}
+{% macro neighbours_of(identifiers) %}
+    select
+        rays.identifier_id,
+        rays.neighbour_id
+    from (
+        select
+            held_members.identifier_set_id,
+            held_members.centre_id as identifier_id,
+            held_members.identifier_id as neighbour_id
+        from held_members
+        inner join {{ identifiers }} on held_members.centre_id = {{ identifiers }}.identifier_id
+        where held_members.is_usable and held_members.centre_id <> held_members.identifier_id
+        union all
+        select
+            held_members.identifier_set_id,
+            held_members.identifier_id,
+            held_members.centre_id as neighbour_id
+        from held_members
+        inner join {{ identifiers }} on held_members.identifier_id = {{ identifiers }}.identifier_id
+        where held_members.is_usable and held_members.centre_id <> held_members.identifier_id
+    ) as rays
+    left join (select distinct identifier_set_id from changed_members) as changed
+        on rays.identifier_set_id = changed.identifier_set_id
+    where changed.identifier_set_id is null
+    union
+    select
+        changed_members.centre_id as identifier_id,
+        changed_members.identifier_id as neighbour_id
+    from changed_members
+    inner join {{ identifiers }} on changed_members.centre_id = {{ identifiers }}.identifier_id
+    where
+        not changed_members.is_former
+        and changed_members.is_usable
+        and changed_members.centre_id <> changed_members.identifier_id
+    union
+    select
+        changed_members.identifier_id,
+        changed_members.centre_id as neighbour_id
+    from changed_members
+    inner join {{ identifiers }} on changed_members.identifier_id = {{ identifiers }}.identifier_id
+    where
+        not changed_members.is_former
+        and changed_members.is_usable
+        and changed_members.centre_id <> changed_members.identifier_id
+{% endmacro %}

@@ -337,6 +337,7 @@ def test_a_browser_gets_the_catalogue_as_a_page(tmp_path: Path) -> None:
         '<section id="nps_submitted-2.0">',
         "Recipient, one of: <b>user_id, email, anonymous_id</b>",
         "integer from 0 to 10",
+        "string like ^(?:[A-Z]{3})$",
         "string one of basic, plus, family",
         "<code>comment</code> <small>optional</small>",
         "POST /triggers/contract_ending",

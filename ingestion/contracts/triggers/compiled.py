@@ -175,7 +175,8 @@ def _field(name: str, declared: Property) -> tuple[Any, Any]:
         kind = Literal[tuple(declared.values)]
     elif declared.pattern is not None:
         re.compile(declared.pattern)
-        kind = Annotated[kind, Field(pattern=f"^(?:{declared.pattern})$")]
+        whole = Field(pattern=f"^(?:{declared.pattern})$")
+        kind = Annotated[str, whole, AfterValidator(_not_blank)]
     elif declared.type in ("integer", "decimal"):
         bounds: dict[str, Any] = {"ge": declared.minimum, "le": declared.maximum}
         kind = Annotated[kind, Field(**bounds)]

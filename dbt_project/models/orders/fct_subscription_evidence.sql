@@ -17,7 +17,31 @@ with
 
 touched as (select * from {{ ref('int_touched_subscriptions') }}),
 
-evidence as (select * from {{ ref('int_subscription_evidence') }}),
+told as (select * from {{ ref('int_subscription_evidence') }}),
+
+record_profiles as (select * from {{ ref('int_record_profiles') }}),
+
+profiles as (select * from {{ ref('int_profiles') }}),
+
+-- Whose each piece is; only the records at hand are looked up.
+owners as (
+    select
+        told.record_id,
+        record_profiles.profile_id,
+        profiles.profile_kind
+    from told
+    inner join record_profiles on told.record_id = record_profiles.record_id
+    left join profiles on record_profiles.profile_id = profiles.profile_id
+),
+
+evidence as (
+    select
+        told.*,
+        owners.profile_id,
+        owners.profile_kind
+    from told
+    left join owners on told.record_id = owners.record_id
+),
 
 -- What starts, renews or reactivates it makes it active; a row says what holds from
 -- then on, whatever was said before.

@@ -20,10 +20,6 @@ effects as (select * from {{ ref('subscription_effects') }}),
 
 sources as (select * from {{ ref('stg_landing__sources') }}),
 
-record_profiles as (select * from {{ ref('int_record_profiles') }}),
-
-profiles as (select * from {{ ref('int_profiles') }}),
-
 -- Every event that says something about a subscription. Only these few are given their
 -- meaning, which is what fct_events gives them.
 subscription_events as (
@@ -119,16 +115,6 @@ with_texts as (
     from evidence
 ),
 
-owners as (
-    select
-        evidence.record_id,
-        record_profiles.profile_id,
-        profiles.profile_kind
-    from evidence
-    inner join record_profiles on evidence.record_id = record_profiles.record_id
-    left join profiles on record_profiles.profile_id = profiles.profile_id
-),
-
 final as (
     select
         with_texts.record_id,
@@ -143,8 +129,6 @@ final as (
         with_texts.name,
         with_texts.source_status,
         coalesce(with_texts.effect, 'unknown') as effect,
-        owners.profile_id,
-        owners.profile_kind,
         coalesce(
             nullif({{ nth('with_texts.texts', 1) }}, ''),
             nullif({{ nth('with_texts.texts', 2) }}, '')
@@ -182,7 +166,6 @@ final as (
             end
         ) as started_at
     from with_texts
-    left join owners on with_texts.record_id = owners.record_id
     left join sources on with_texts.source_id = sources.source_id
 )
 

@@ -72,7 +72,7 @@ def warehouse(
             for person in people
         ],
     )
-    warehouse.build("+int_record_profiles", "dim_identifiers")
+    warehouse.build("+int_record_profiles", "+dim_identifiers")
     return warehouse
 
 
@@ -91,6 +91,7 @@ def extract_row(person: dict[str, str], world: str) -> dict[str, Any]:
         "row_key": f"{world}:{person['unique_id']}",
         "op": "upsert",
         "row_hash": "1",
+        "_load_id": 1,
         "identifiers": [
             {"type": kind, "value": f"{world}:{value}"}
             for kind, value in given.items()
@@ -167,7 +168,7 @@ def test_jane_kims_history_tells_how_her_profiles_became_one(
     case = "jane_kim_merge_history"
     for place, call in enumerate(cases[case]["events"]):
         warehouse.insert("events", [landed(case, call, place)])
-        warehouse.build("+fct_profile_merges")
+        warehouse.build("+fct_profile_merges", "+int_profiles", "+int_identifier_sets")
         profiles = len(warehouse.ask("select * from identity.int_profiles"))
         assert profiles == (1, 1, 2, 1)[place]
         land_pending(warehouse, place)

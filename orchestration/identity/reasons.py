@@ -39,7 +39,7 @@ def _between(a: Identifier, b: Identifier, links: Iterable[Link]) -> Iterator[Li
 def _limit(connection: duckdb.DuckDBPyConnection, link: Link) -> Iterator[str]:
     """Which values a merge would have brought together, where a limit forbade it."""
     _, is_limit, kind = link.rule.partition("limit of ")
-    if not is_limit or link.rule.startswith("never"):
+    if not is_limit:
         return
     weak = link.b if link.b.is_shared else link.a
     touched = links_at(connection, [weak.key]) if weak.is_shared else [link]

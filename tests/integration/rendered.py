@@ -123,7 +123,8 @@ class Room:
     def _build(self, name: str) -> None:
         model, target = self._model(name), self.relation(name)
         run = self.connection.execute
-        if model.touched and self._exists(name):
+        marks = self.ask(f"select 1 from {MARKS} where model = '{name}'")
+        if model.touched and self._exists(name) and marks:
             run(f"create or replace temp table fresh as {model.sql}")
             touched = f"select {model.key} from {self.relation(model.touched)}"
             run(f"delete from {target} where {model.key} in ({touched})")
@@ -152,24 +153,33 @@ class Room:
         held = re.findall(r"held\(\s*'(\w+)'", text)
         is_first = not all(self._exists(other) for other in held)
         if (name, is_first) not in self._rendered:
-            self._rendered[name, is_first] = self._render(text, is_first)
+            self._rendered[name, is_first] = self._render(name, text, is_first)
         return self._rendered[name, is_first]
 
-    def _render(self, text: str, is_first: bool) -> Model:
+    def _consumers(self, touched: str) -> list[str]:
+        """The models that name this one as their relation of touched keys."""
+        named = f"'touched': '{touched}'"
+        return [n for n, path in self.files.items() if named in path.read_text("utf-8")]
+
+    def _render(self, name: str, text: str, is_first: bool) -> Model:
         config: dict[str, Any] = {}
         refs: set[str] = set()
         variables = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
 
-        def ref(name: str) -> str:
-            refs.add(name)
-            return self.relation(name)
+        def ref(read: str) -> str:
+            refs.add(read)
+            return self.relation(read)
 
-        def seen(model: str, read: str, column: str = "_load_id") -> str:
-            which = f"model = '{model}' and input = '{read}'"
-            return f"(select coalesce(max(mark), 0) from {MARKS} where {which})"
+        def seen_by_consumers(read: str, column: str = "_load_id") -> str:
+            marks = [
+                f"(select coalesce(max(mark), 0) from {MARKS} "
+                f"where model = '{consumer}' and input = '{read}')"
+                for consumer in self._consumers(name)
+            ]
+            return f"least({', '.join(marks)})"
 
-        def held(name: str, empty: str) -> str:
-            return empty if is_first else f"select * from {self.relation(name)}"
+        def held(later: str, empty: str) -> str:
+            return empty if is_first else f"select * from {self.relation(later)}"
 
         def configure(**given: Any) -> str:
             config.update(given)
@@ -183,7 +193,8 @@ class Room:
                 "var": lambda name: variables[name],
                 "as_of": lambda: f"cast('{self.as_of}' as timestamp)",
                 "is_incremental": lambda: False,
-                "seen": seen,
+                "seen_by_consumers": seen_by_consumers,
+                "seen": lambda *_: 0,
                 "held": held,
             }
         )

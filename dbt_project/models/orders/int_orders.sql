@@ -5,6 +5,11 @@
         unique_key='order_id',
         on_schema_change='fail',
         meta={'touched': 'int_touched_orders'},
+        post_hook="{{ remember({
+            'int_distinct_events': '_load_id',
+            'stg_landing__records': '_load_id',
+            'int_profile_touches': '_touch_id',
+        }) }}",
     )
 }}
 

@@ -21,7 +21,7 @@ held_evidence as (
 
 new_events as (
     select * from events
-    where _load_id > {{ seen('fct_order_evidence', 'int_distinct_events') }}
+    where _load_id > {{ seen_by_consumers('int_distinct_events') }}
 ),
 
 -- A new version of a row is about whatever order any version of it named.
@@ -30,16 +30,14 @@ new_rows as (
         source_id,
         row_key
     from records
-    where _load_id > {{ seen('fct_order_evidence', 'stg_landing__records') }}
+    where _load_id > {{ seen_by_consumers('stg_landing__records') }}
 ),
 
 -- Profiles whose records may be somebody else's now. An order is touched when its own
 -- evidence is; who merely looks around touches none.
 touched_profiles as (
     select distinct profile_id from profile_touches
-    where
-        _touch_id
-        > {{ seen('fct_order_evidence', 'int_profile_touches', '_touch_id') }}
+    where _touch_id > {{ seen_by_consumers('int_profile_touches', '_touch_id') }}
 ),
 
 suspects as (
@@ -97,7 +95,7 @@ final as (
     union
     -- When rules were edited, also what there is no evidence of any more.
     select order_id from held_evidence
-    where {{ seen('fct_order_evidence', 'int_distinct_events') }} = 0
+    where {{ seen_by_consumers('int_distinct_events') }} = 0
 )
 
 select * from final

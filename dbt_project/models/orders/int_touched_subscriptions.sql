@@ -29,7 +29,7 @@ held_evidence as (
 
 new_events as (
     select * from events
-    where _load_id > {{ seen('fct_subscription_evidence', 'int_distinct_events') }}
+    where _load_id > {{ seen_by_consumers('int_distinct_events') }}
 ),
 
 new_rows as (
@@ -37,14 +37,12 @@ new_rows as (
         source_id,
         row_key
     from records
-    where _load_id > {{ seen('fct_subscription_evidence', 'stg_landing__records') }}
+    where _load_id > {{ seen_by_consumers('stg_landing__records') }}
 ),
 
 touched_profiles as (
     select distinct profile_id from profile_touches
-    where
-        _touch_id
-        > {{ seen('fct_subscription_evidence', 'int_profile_touches', '_touch_id') }}
+    where _touch_id > {{ seen_by_consumers('int_profile_touches', '_touch_id') }}
 ),
 
 -- Evidence that may be somebody else's now.
@@ -91,7 +89,7 @@ final as (
     union
     -- When rules were edited, also what there is no evidence of any more.
     select subscription_id from held_evidence
-    where {{ seen('fct_subscription_evidence', 'int_distinct_events') }} = 0
+    where {{ seen_by_consumers('int_distinct_events') }} = 0
 )
 
 select * from final

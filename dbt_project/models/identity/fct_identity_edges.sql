@@ -41,6 +41,19 @@ nodes as (
     left join always_together on identifiers.identifier_id = always_together.node_id
 ),
 
+-- Demotions name one identifier of what they are about.
+demoted as (
+    select
+        demotions.demotion,
+        demotions.rule,
+        these.node_id,
+        least(these.node_id, others.node_id) as node_a,
+        greatest(these.node_id, others.node_id) as node_b
+    from demotions
+    inner join nodes as these on demotions.identifier_id = these.identifier_id
+    left join nodes as others on demotions.other_id = others.identifier_id
+),
+
 declared as (
     select
         {{ hash_bigint("identifier_type_a || ':' || identifier_value_a") }} as id_a,
@@ -82,6 +95,58 @@ hub_sets as (
 ),
 
 hub_edges as (
+    select
+        node_a,
+        node_b,
+        min(first_seen_at) as first_seen_at,
+        {{ min_by('earliest_record_id', ['first_seen_at', 'earliest_record_id']) }}
+            as earliest_record_id,
+        {{ min_by('source_id', ['first_seen_at', 'earliest_record_id']) }}
+            as earliest_source_id,
+        max(last_seen_at) as last_seen_at,
+        {{ max_by('latest_record_id', ['last_seen_at', 'latest_record_id']) }}
+            as latest_record_id,
+        {{ max_by('source_id', ['last_seen_at', 'latest_record_id']) }}
+            as latest_source_id
+    from hub_sets
+    group by node_a, node_b
+),
+
+-- What a rule says of an edge between two identifiers of one record. A shared one
+-- carries no edge; one that keeps away from a profile loses those to anything stronger.
+judged as (
+    select
+        identity_edges.*,
+        a.profile_id,
+        case
+            when a.node_id = b.node_id then null
+            when shared.node_id is not null then 'shared'
+            when pair.node_id is not null then 'edge'
+            when separate.node_id is not null then 'separate'
+        end as demotion,
+        coalesce(shared.rule, pair.rule, separate.rule) as rule
+    from identity_edges
+    inner join nodes as a on identity_edges.node_a = a.identifier_id
+    inner join nodes as b on identity_edges.node_b = b.identifier_id
+    left join demoted as shared
+        on
+            shared.demotion = 'shared'
+            and case when a.is_shared then a.node_id when b.is_shared then b.node_id end
+            = shared.node_id
+    left join demoted as pair
+        on
+            pair.demotion = 'edge'
+            and least(a.node_id, b.node_id) = pair.node_a
+            and greatest(a.node_id, b.node_id) = pair.node_b
+    left join demoted as separate
+        on
+            separate.demotion = 'separate'
+            and a.node_rank <> b.node_rank
+            and case when a.node_rank > b.node_rank then a.node_id else b.node_id end
+            = separate.node_id
+),
+
+edges as (
     select
         node_a,
         node_b,

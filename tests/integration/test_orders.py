@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from ingestion.contracts import Event, RecordRow
+from tests.dbt import dbt
 from tests.integration.order_oracle import (
     AMOUNTS,
     EFFECTS,
@@ -26,7 +27,7 @@ from tests.integration.order_oracle import (
     Evidence,
     order_by_hand,
 )
-from tests.integration.rooms import build, declare, land_and_load, rows
+from tests.integration.rooms import AS_OF, build, declare, land_and_load, rows
 from tests.landed import platform
 
 SEED = 20260131
@@ -165,6 +166,17 @@ def shop(
         land_and_load(home, landed)
         build(home, *("fct_order_evidence", "fct_profile_revenue", "dim_identifiers"))
     return home.warehouse, records
+
+
+def test_a_model_run_without_its_touched_keys_says_so_and_changes_nothing(shop) -> None:
+    warehouse, _ = shop
+    marks = (
+        "from staging.incremental_marks where model_name = 'int_orders' order by all"
+    )
+    before = rows(warehouse, marks)
+    with pytest.raises(AssertionError, match=r"--select \+int_orders"):
+        dbt(warehouse, "run", "--quiet", "--select", "int_orders", as_of=AS_OF)
+    assert rows(warehouse, marks) == before
 
 
 def evidence_of(records: list[Event | RecordRow]) -> dict[str, list[Evidence]]:

@@ -113,6 +113,14 @@ def test_a_public_model_without_a_contract_is_caught(manifest: Manifest) -> None
     )
 
 
+def test_an_incremental_model_without_marks_is_caught(manifest: Manifest) -> None:
+    config = manifest["nodes"]["model.millrace.int_orders"]["config"]
+    planted = _planted(manifest, "int_orders", config=config | {"post-hook": []})
+    assert list(walls.incremental_models_remember(planted)) == [
+        "int_orders is incremental and has no post-hook remember"
+    ]
+
+
 @pytest.mark.parametrize("code", ["{{ target.type }}", "{{ adapter.dispatch('x') }}"])
 def test_a_model_that_knows_the_target_is_caught(manifest: Manifest, code: str) -> None:
     assert list(walls.no_model_knows_the_target(_with_code(manifest, code)))

@@ -168,7 +168,18 @@ def models_are_plain_sql(manifest: Manifest) -> Iterator[str]:
             yield f"{node['name']} is only a macro call"
 
 
+def incremental_models_remember(manifest: Manifest) -> Iterator[str]:
+    """Without marks a model would be built anew at every refresh, from inputs that hold only what was touched."""
+    for node in models(manifest):
+        config = node["config"]
+        hooks = "".join(hook["sql"] for hook in config["post-hook"])
+        replaces = config.get("incremental_strategy") == "replace_keys"
+        if replaces and config["full_refresh"] is None and "remember(" not in hooks:
+            yield f"{node['name']} is incremental and has no post-hook remember"
+
+
 DBT_WALLS = (
+    incremental_models_remember,
     layers_flow_one_way,
     only_staging_reads_sources,
     two_files_tell_everything,

@@ -53,12 +53,9 @@
 {# A model's post-hook: what it has now incorporated. `inputs` maps the input's name to its growing column. #}
 {% macro remember(inputs) -%}
     {%- if execute -%}
-        {%- set marks = marks_relation() -%}
+        {%- do check_touched_now(config.get('meta', {}).get('touched')) -%}
+        {%- set marks = made_marks() -%}
         {%- set rules = rules_id(model.name) -%}
-        {%- do run_query(
-            'create table if not exists ' ~ marks
-            ~ ' (model_name varchar(200), input_name varchar(200), column_name varchar(200), mark bigint, rules_id varchar(64))'
-        ) -%}
         {%- do run_query("delete from " ~ marks ~ " where model_name = '" ~ model.name ~ "'") -%}
         {%- for input_name, column in inputs.items() -%}
             {%- do run_query(
@@ -67,6 +64,39 @@
             ) -%}
         {%- endfor -%}
     {%- endif -%}
+{%- endmacro %}
+
+{# The post-hook of a relation of touched keys: that it was evaluated in this run. #}
+{% macro remember_run() -%}
+    {%- if execute -%}
+        {%- set marks = made_marks() -%}
+        {%- do run_query("delete from " ~ marks ~ " where model_name = '" ~ model.name ~ "'") -%}
+        {%- do run_query("insert into " ~ marks ~ " values ('" ~ model.name ~ "', 'run', 'run', 0, '" ~ invocation_id ~ "')") -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{# Marks say what was incorporated; keys that were found in another run do not say what came since. #}
+{% macro check_touched_now(touched) -%}
+    {%- if touched -%}
+        {%- set found = run_query(
+            "select 1 from " ~ made_marks() ~ " where model_name = '" ~ touched ~ "' and rules_id = '" ~ invocation_id ~ "'"
+        ) -%}
+        {%- if found.rows | length == 0 -%}
+            {{ exceptions.raise_compiler_error(
+                model.name ~ ' recomputes the keys that ' ~ touched ~ ' finds, which did not run with it. Nothing was changed; '
+                ~ 'run it with all it needs: --select +' ~ model.name
+            ) }}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro made_marks() -%}
+    {%- set marks = marks_relation() -%}
+    {%- do run_query(
+        'create table if not exists ' ~ marks
+        ~ ' (model_name varchar(200), input_name varchar(200), column_name varchar(200), mark bigint, rules_id varchar(64))'
+    ) -%}
+    {{ return(marks) }}
 {%- endmacro %}
 
 {# A hash of everything that decides what a model makes of its inputs; found once per model and run. #}

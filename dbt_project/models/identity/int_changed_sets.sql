@@ -1,3 +1,5 @@
+{{ config(post_hook="{{ remember_run() }}") }}
+
 with
 
 records as (select * from {{ ref('int_records') }}),

@@ -1,3 +1,5 @@
+{{ config(post_hook="{{ remember_run() }}") }}
+
 with
 
 events as (select * from {{ ref('int_distinct_events') }}),

@@ -1,3 +1,5 @@
+{{ config(post_hook="{{ remember_run() }}") }}
+
 with
 
 profile_touches as (select * from {{ ref('int_profile_touches') }}),

@@ -164,11 +164,7 @@ def _prepare(folder: Path, events: int, *, new_are_held_back: bool = False) -> N
 
 
 def _upstream(folder: Path) -> None:
-    _dbt(
-        folder,
-        *("run", "--select", "+int_profile_touches", "+fct_profile_events"),
-        *("int_ad_rows", "stg_landing__marketing"),
-    )
+    _dbt(folder, "run", "--select", "+path:models/identity", "+int_ad_rows")
 
 
 def _release(folder: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DbtCliInvocation, DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
 
 from ingestion.connectors import Source
 from ingestion.contracts import STREAMS
@@ -167,21 +167,17 @@ def dbt_models(project: DbtProject) -> dg.AssetsDefinition:
         invocation = dbt.cli([*BUILD], context=context)
         try:
             yield from invocation.stream()
+        except BaseException:  # dbt must not build on, with the warehouse open
+            invocation.process.kill()
+            raise
         finally:
-            _end(invocation)
+            invocation.process.wait()
             shutil.rmtree(invocation.target_path, ignore_errors=True)
             _observe_health(context, platform)  # above all when it stopped the refresh
         _observe_rows(context, platform)
         _observe_marketing(context, platform)
 
     return dbt_build
-
-
-def _end(invocation: DbtCliInvocation) -> None:
-    """A step that fails while dbt runs must not leave it building, with the warehouse open."""
-    if invocation.process.poll() is None:
-        invocation.process.kill()
-    invocation.process.wait()
 
 
 def _observe_rows(context: dg.AssetExecutionContext, platform: Platform) -> None:

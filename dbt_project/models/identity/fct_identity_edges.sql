@@ -150,59 +150,6 @@ edges as (
     select
         node_a,
         node_b,
-        min(first_seen_at) as first_seen_at,
-        {{ min_by('earliest_record_id', ['first_seen_at', 'earliest_record_id']) }}
-            as earliest_record_id,
-        {{ min_by('source_id', ['first_seen_at', 'earliest_record_id']) }}
-            as earliest_source_id,
-        max(last_seen_at) as last_seen_at,
-        {{ max_by('latest_record_id', ['last_seen_at', 'latest_record_id']) }}
-            as latest_record_id,
-        {{ max_by('source_id', ['last_seen_at', 'latest_record_id']) }}
-            as latest_source_id
-    from hub_sets
-    group by node_a, node_b
-),
-
--- What a rule says of an edge between two identifiers of one record. A shared one
--- carries no edge; one that keeps away from a profile loses those to anything stronger.
-judged as (
-    select
-        identity_edges.*,
-        a.profile_id,
-        case
-            when a.node_id = b.node_id then null
-            when shared.identifier_id is not null then 'shared'
-            when pair.identifier_id is not null then 'edge'
-            when separate.identifier_id is not null then 'separate'
-        end as demotion,
-        coalesce(shared.rule, pair.rule, separate.rule) as rule
-    from identity_edges
-    inner join nodes as a on identity_edges.node_a = a.identifier_id
-    inner join nodes as b on identity_edges.node_b = b.identifier_id
-    left join demotions as shared
-        on
-            shared.demotion = 'shared'
-            and case when a.is_shared then a.node_id when b.is_shared then b.node_id end
-            = shared.identifier_id
-    left join demotions as pair
-        on
-            pair.demotion = 'edge'
-            and least(a.node_id, b.node_id) = least(pair.identifier_id, pair.other_id)
-            and greatest(a.node_id, b.node_id)
-            = greatest(pair.identifier_id, pair.other_id)
-    left join demotions as separate
-        on
-            separate.demotion = 'separate'
-            and a.node_rank <> b.node_rank
-            and case when a.node_rank > b.node_rank then a.node_id else b.node_id end
-            = separate.identifier_id
-),
-
-edges as (
-    select
-        node_a,
-        node_b,
         'record' as origin,
         demotion,
         case when demotion is null then 'one record' else rule end as rule,

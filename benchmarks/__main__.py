@@ -12,6 +12,7 @@ from benchmarks import (
     collector,
     events_to_audiences,
     group_commit,
+    identity,
     loading,
     orders,
     sessions,
@@ -28,6 +29,7 @@ FIGURES = {
     "loading_dlt": loading.dlt,
     "orders": orders.refresh,
     "pulling": loading.pulling,
+    **identity.FIGURES,
     **sessions.FIGURES,
 }
 

@@ -10,7 +10,7 @@ import hashlib
 import random
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -129,7 +129,7 @@ class World:
         pairs = {frozenset(self.random.sample(values, 2)) for _ in range(count)}
         return {pair for pair in pairs if len(pair) == 2}
 
-    def in_time(self, rules: set) -> dict:
+    def in_time(self, rules: set[Any]) -> dict[Any, range]:
         """Each rule with the steps in which it holds."""
         return {
             rule: range(
@@ -150,7 +150,7 @@ class World:
             events[event] = min(events.get(event, record), record)
         return list(events.values())
 
-    def rules(self, name: str, step: int) -> set:
+    def rules(self, name: str, step: int) -> set[Any]:
         return {rule for rule, steps in getattr(self, name).items() if step in steps}
 
     def answer(self, step: int) -> Answer:
@@ -192,7 +192,9 @@ class Worlds:
         rows = [[kind, "exact", value.lower(), "test"] for kind, value in blocked]
         self.warehouse.set_seed("blocked_identifiers", *rows)
 
-    def landed(self, steps: set[int]) -> tuple[list[dict], list[dict]]:
+    def landed(
+        self, steps: set[int]
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         events, rows = [], []
         for world in self.worlds:
             for record, arrives, event, is_row, deleted in world.happenings:
@@ -204,7 +206,7 @@ class Worlds:
                     rows.append(self.row(record, "delete"))
         return events, rows
 
-    def event(self, record: Record, event: int) -> dict:
+    def event(self, record: Record, event: int) -> dict[Any, Any]:
         return self.common(record) | {
             "source_id": "trusted" if record.is_trusted else "web",
             "event_id": str(event),
@@ -215,7 +217,7 @@ class Worlds:
             "context": "{}",
         }
 
-    def row(self, record: Record, op: str) -> dict:
+    def row(self, record: Record, op: str) -> dict[Any, Any]:
         number = record.number + SPAN // 2 if op == "delete" else record.number
         return self.common(record) | {
             "record_id": UUID(int=number + 1),
@@ -226,7 +228,7 @@ class Worlds:
             "observed_at": START + timedelta(minutes=record.occurred_at),
         }
 
-    def common(self, record: Record) -> dict:
+    def common(self, record: Record) -> dict[Any, Any]:
         return {
             "record_id": UUID(int=record.number + 1),
             "received_at": START,

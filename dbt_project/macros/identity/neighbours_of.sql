@@ -1,9 +1,24 @@
 {#
   The neighbours of the identifiers in a CTE, as things are now: over the stars of held_members, whose changed sets do
-  not count any more, and of changed_members. Each use looks up what it needs, because all neighbours of everybody
-  would be the whole graph.
+  not count any more, and of changed_rays. Each use looks up what it needs, because all neighbours of everybody would
+  be the whole graph.
 #}
 {% macro neighbours_of(identifiers) %}
+    select
+        held.identifier_id,
+        held.neighbour_id
+    from ({{ held_neighbours_of(identifiers) }}) as held
+    union
+    select
+        changed_rays.identifier_id,
+        changed_rays.neighbour_id
+    from changed_rays
+    inner join {{ identifiers }} on changed_rays.identifier_id = {{ identifiers }}.identifier_id
+    where not changed_rays.is_former
+{% endmacro %}
+
+{# Those of the stars that have not changed; once for each set. #}
+{% macro held_neighbours_of(identifiers) %}
     select
         rays.identifier_id,
         rays.neighbour_id
@@ -27,24 +42,4 @@
     left join (select distinct identifier_set_id from changed_members) as changed
         on rays.identifier_set_id = changed.identifier_set_id
     where changed.identifier_set_id is null
-    union
-    select
-        changed_members.centre_id as identifier_id,
-        changed_members.identifier_id as neighbour_id
-    from changed_members
-    inner join {{ identifiers }} on changed_members.centre_id = {{ identifiers }}.identifier_id
-    where
-        not changed_members.is_former
-        and changed_members.is_usable
-        and changed_members.centre_id <> changed_members.identifier_id
-    union
-    select
-        changed_members.identifier_id,
-        changed_members.centre_id as neighbour_id
-    from changed_members
-    inner join {{ identifiers }} on changed_members.identifier_id = {{ identifiers }}.identifier_id
-    where
-        not changed_members.is_former
-        and changed_members.is_usable
-        and changed_members.centre_id <> changed_members.identifier_id
 {% endmacro %}

@@ -14,7 +14,7 @@
 {% macro build_components() %}
     {{ run_hooks(pre_hooks) }}
     {%- call create_scratch('component_edges') -%}
-        select distinct node_a, node_b from ({{ sql }}) as edges where node_a <> node_b
+        select node_a, node_b from ({{ sql }}) as edges where node_a <> node_b
     {%- endcall -%}
     {%- do contract_components('component_edges', 'component_labels') -%}
     {%- set built = replace_table_from_scratch('component_labels') -%}

@@ -21,43 +21,78 @@ held_suspects as (
     }) }}
 ),
 
--- Whoever stands at an end of an edge that came or went.
-ends as (
-    select centre_id as identifier_id from changed_members
+changed_rays as (
+    select
+        centre_id as identifier_id,
+        identifier_id as neighbour_id,
+        is_former
+    from changed_members
     where is_usable and centre_id <> identifier_id
-    union
-    select identifier_id from changed_members
-    where is_usable and centre_id <> identifier_id
-),
-
-neighbours_of_ends as (
-    {{ neighbours_of('ends') }}
-),
-
-degrees as (
+    union all
     select
         identifier_id,
-        count(*) as degree
-    from neighbours_of_ends
-    group by identifier_id
+        centre_id as neighbour_id,
+        is_former
+    from changed_members
+    where is_usable and centre_id <> identifier_id
 ),
 
--- Only an identifier with many neighbours can be a hub; an edge says something about
--- those at its ends and those one step further.
-concerned as (
-    select identifier_id from degrees
-    where degree > {{ var('hub_degree') }}
+-- Whoever stands at an end of an edge that came or went.
+ends as (select distinct identifier_id from changed_rays),
+
+held_rays as (
+    {{ held_neighbours_of('ends') }}
+),
+
+-- Few have that many edges, repeats included, and only those are worth a closer look.
+busy as (
+    select identifier_id
+    from (
+        select identifier_id from changed_rays
+        where not is_former
+        union all
+        select identifier_id from held_rays
+    ) as rays
+    group by identifier_id
+    having count(*) > {{ var('hub_degree') }}
+),
+
+-- An edge says something about those at its ends and those one step further.
+suspects_near as (
+    select held_suspects.identifier_id
+    from held_suspects
+    inner join changed_rays on held_suspects.identifier_id = changed_rays.neighbour_id
     union
     select held_suspects.identifier_id
     from held_suspects
-    inner join neighbours_of_ends
-        on held_suspects.identifier_id = neighbours_of_ends.neighbour_id
-    left join ends on held_suspects.identifier_id = ends.identifier_id
-    where ends.identifier_id is null
+    inner join held_rays on held_suspects.identifier_id = held_rays.neighbour_id
+),
+
+looked_at as (
+    select identifier_id from busy
+    union
+    select identifier_id from suspects_near
+),
+
+neighbours_of_looked_at as (
+    {{ neighbours_of('looked_at') }}
+),
+
+-- Only an identifier with many neighbours can be a hub.
+concerned as (
+    select identifier_id
+    from neighbours_of_looked_at
+    group by identifier_id
+    having count(*) > {{ var('hub_degree') }}
 ),
 
 reach as (
-    {{ neighbours_of('concerned') }}
+    select
+        neighbours_of_looked_at.identifier_id,
+        neighbours_of_looked_at.neighbour_id
+    from neighbours_of_looked_at
+    inner join concerned
+        on neighbours_of_looked_at.identifier_id = concerned.identifier_id
 ),
 
 near as (

@@ -57,55 +57,56 @@ members as (
     inner join representatives on labelled.component_id = representatives.component_id
 ),
 
-shared_nodes as (
+-- A shared identifier belongs to nobody; several declared one are as strong as the
+-- strongest of them.
+shared as (
     select
+        identifier_id,
         node_id,
-        min(type_rank) as node_rank
+        min(type_rank) over (partition by node_id) as node_rank
     from labelled
     where component_id is null
-    group by node_id
 ),
 
 neighbours as (
     select
-        node_a as identifier_id,
-        node_b as neighbour_id,
-        first_seen_at,
-        earliest_record_id
-    from affected_edges
-    where is_edge
+        shared.node_id,
+        shared.node_rank,
+        affected_edges.node_b as neighbour_id,
+        affected_edges.first_seen_at,
+        affected_edges.earliest_record_id
+    from shared
+    inner join affected_edges on shared.identifier_id = affected_edges.node_a
+    where affected_edges.is_edge
     union all
     select
-        node_b as identifier_id,
-        node_a as neighbour_id,
-        first_seen_at,
-        earliest_record_id
-    from affected_edges
-    where is_edge
+        shared.node_id,
+        shared.node_rank,
+        affected_edges.node_a as neighbour_id,
+        affected_edges.first_seen_at,
+        affected_edges.earliest_record_id
+    from shared
+    inner join affected_edges on shared.identifier_id = affected_edges.node_b
+    where affected_edges.is_edge
 ),
 
--- A shared identifier belongs to nobody; at home it is in the profile of its earliest
--- evidence.
+-- At home it is in the profile of its earliest evidence with somebody stronger.
 homes as (
     select
-        shared_nodes.node_id,
+        neighbours.node_id,
         {{ min_by(
-            'members.representative_id',
+            'representatives.representative_id',
             [
                 'neighbours.first_seen_at',
                 'neighbours.earliest_record_id',
                 'neighbours.neighbour_id',
             ],
         ) }} as representative_id
-    from shared_nodes
-    inner join labelled as shared on shared_nodes.node_id = shared.node_id
-    inner join neighbours on shared.identifier_id = neighbours.identifier_id
-    inner join labelled as stronger
-        on
-            neighbours.neighbour_id = stronger.identifier_id
-            and stronger.type_rank < shared_nodes.node_rank
-    inner join members on stronger.identifier_id = members.identifier_id
-    group by shared_nodes.node_id
+    from neighbours
+    inner join labelled as others on neighbours.neighbour_id = others.identifier_id
+    inner join representatives on others.component_id = representatives.component_id
+    where others.type_rank < neighbours.node_rank
+    group by neighbours.node_id
 ),
 
 placed as (

@@ -141,12 +141,23 @@ def explain(
         way = live_path(connection, a.profile_id, a.key, b.key)
         answer.chain = list(_steps(way, a))
     else:
-        links = [*around(connection, a, REACH), *around(connection, b, REACH)]
-        way = path(dict.fromkeys(links), a.key, b.key) or []
+        links, way = _nearest(connection, a, b)
         answer.chain = list(_steps(way, a))
         answer.reasons = list(dict.fromkeys(why_not(connection, a, b, way, links)))
     answer.records = _what_records_are(connection, answer.chain)
     return answer
+
+
+def _nearest(
+    connection: duckdb.DuckDBPyConnection, a: Identifier, b: Identifier
+) -> tuple[list[Link], list[Link]]:
+    """What lies around the two, and the nearest approach in it; looking farther only when nothing is near."""
+    for reach in range(1, REACH + 1):
+        around_both = [*around(connection, a, reach), *around(connection, b, reach)]
+        links = list(dict.fromkeys(around_both))
+        if way := path(links, a.key, b.key):
+            return links, way
+    return links, []
 
 
 @dataclass(frozen=True)

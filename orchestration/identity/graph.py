@@ -88,16 +88,12 @@ def links_of(
 
 def links_at(connection: duckdb.DuckDBPyConnection, keys: Iterable[int]) -> list[Link]:
     """Everything that speaks for or against these identifiers being one person with another."""
-    chosen = {"chosen": sorted(set(keys))}
-    at_ends = (
-        _links(
-            connection,
-            f"identifier_id_{end} in (select unnest($chosen::bigint[]))",
-            chosen,
-        )
-        for end in "ab"
+    chosen = "in (select unnest($chosen::bigint[]))"
+    return _links(
+        connection,
+        f"identifier_id_a {chosen} or identifier_id_b {chosen}",
+        {"chosen": sorted(set(keys))},
     )
-    return list(dict.fromkeys(link for links in at_ends for link in links))
 
 
 def _links(

@@ -29,7 +29,6 @@ POOLS = {"user_id": 3, "crm_id": 3, "email": 3, "ios.id": 2, "anonymous_id": 4}
 IDENTITY = (
     *("identity.dim_identifiers", "identity.dim_profile_ids"),
     *("identity.fct_identity_demotions", "identity.fct_identity_edges"),
-    "identity.fct_profile_merges",
 )
 # They say when something changed, so they tell one who was merged once from one who never was.
 LEDGERS = {
@@ -108,7 +107,10 @@ def pairs(world: int) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory) -> tuple[Warehouse, Settings, list[list[tuple]]]:
-    """A warehouse after two loads, published; and what its identity tables said after the first."""
+    """A warehouse after two loads, published; and what its identity tables said after the first.
+
+    The ledger is left out: what is pending in it is dated by the refresh that would land it.
+    """
     warehouse = Warehouse(tmp_path_factory.mktemp("history"))
     for world in range(WORLDS):
         warehouse.add_to_seed("never_together", *pairs(world))
@@ -173,7 +175,7 @@ def test_pairs_of_a_world_are_explained(copy):
     rows = copy.execute(
         "select identifier_id, identifier_type, identifier_value, profile_id, is_shared from identity.dim_identifiers"
     ).fetchall()
-    for world in range(0, WORLDS, 10):
+    for world in range(0, WORLDS, 20):
         people = [Identifier(*row) for row in rows if row[2].startswith(f"w{world}")]
         people = [each for each in people if not each.value[len(f"w{world}")].isdigit()]
         found = list(combinations(people, 2))

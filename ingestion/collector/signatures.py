@@ -4,6 +4,13 @@ Shopify and WooCommerce: base64 HMAC-SHA256 of the body. Stripe: hex HMAC-SHA256
 old. Standard Webhooks: their own library. SendGrid: ECDSA of time and body, its public key is our secret. Mailgun: hex
 HMAC-SHA256 of a time and a nonce in the body; it does not cover the rest of it. Anything else with an HMAC over the
 body, or with a token in a header: as the source declares it.
+
+Where this was read, on 2026-11-22 and in stored copies:
+Shopify: shopify.dev/docs/apps/build/webhooks/verify-deliveries
+WooCommerce: its source, plugins/woocommerce/includes/class-wc-webhook.php
+Stripe: its libraries, `Webhook::Signature` of the Ruby one and `Webhooks` of the Node one
+SendGrid: twilio.com/docs/sendgrid/for-developers/tracking-events/, getting-started-event-webhook-security-features
+Mailgun: documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
 """
 
 import base64
@@ -27,7 +34,7 @@ Headers = Mapping[str, str]
 Check = Callable[[Webhook, str, Headers, bytes], bool]
 
 MAILGUN_SECONDS = 9 * 3600
-"""It sends again for eight hours under the first signature."""
+"""It sends again for eight hours (its page webhook-retries) and does not say that it signs anew."""
 
 PING = re.compile(rb"webhook_id=\d{1,18}")
 

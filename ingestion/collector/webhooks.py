@@ -35,7 +35,6 @@ NO_CENTS = frozenset(
         "MGA",
         "PYG",
         "RWF",
-        "UGX",
         "VND",
         "VUV",
         "XAF",
@@ -44,7 +43,8 @@ NO_CENTS = frozenset(
     ]
 )
 THREE_PLACES = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
-"""Currencies whose smallest unit is not a hundredth, as payment services count them."""
+"""Currencies whose smallest unit is not a hundredth, as docs.stripe.com/currencies counts them (read on 2026-11-22).
+UGX and ISK have no cents either and are sent with two zeros all the same."""
 
 Headers = Mapping[str, str]
 
@@ -128,10 +128,11 @@ def message_events(
         raise Refused("unmapped_topic", Fault(places.topic or "", reason))
     payload = body if places.payload is None else message.at(places.payload)
     message = replace(message, payload=payload)
+    hashed = hashlib.sha256(canonical + topic.encode("utf-8", "replace")).hexdigest()
     events = []
     for place, each in enumerate(mapped):
         call = _call(message, each, topic)
-        call["messageId"] = _message_id(message, canonical, webhook, item, place)
+        call["messageId"] = _message_id(message, hashed, webhook, item, place)
         when = message.at(each.occurred_at) if each.occurred_at else None
         if when is None and places.occurred_at:
             when = at(body, places.occurred_at)
@@ -154,14 +155,14 @@ def _canonical(body: JsonObject) -> bytes:
 
 
 def _message_id(
-    message: Message, canonical: bytes, webhook: Webhook, item: int | None, place: int
+    message: Message, hashed: str, webhook: Webhook, item: int | None, place: int
 ) -> str:
     """The sender's id of the message, or its hash, so that what is sent again is the same event again."""
     path = webhook.places.message_id or ""
     is_shared = path.startswith("header:")
     given = _text(message.at(path) if is_shared else at(message.body, path))
     if not given:
-        given, is_shared = hashlib.sha256(canonical).hexdigest(), True
+        given, is_shared = hashed, True
     parts = [given]
     if is_shared and item is not None:
         parts.append(str(item))

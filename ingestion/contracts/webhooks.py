@@ -145,9 +145,7 @@ PLACES: dict[Scheme, Places] = {
     "stripe": Places(
         topic="type", message_id="id", occurred_at="created", payload="data.object"
     ),
-    "woocommerce": Places(
-        topic="header:X-WC-Webhook-Topic", message_id="header:X-WC-Webhook-Delivery-ID"
-    ),
+    "woocommerce": Places(topic="header:X-WC-Webhook-Topic"),
     "standard_webhooks": Places(
         topic="type",
         message_id="header:webhook-id",
@@ -166,7 +164,12 @@ PLACES: dict[Scheme, Places] = {
     "hmac": Places(),
     "token": Places(),
 }
-"""What a scheme's documentation says; a declaration may say otherwise."""
+"""What a scheme's documentation says; a declaration may say otherwise. Where each was read stands in
+`ingestion.collector.signatures`.
+
+Shopify's X-Shopify-Event-Id is one for all webhooks of an event. WooCommerce's X-WC-Webhook-Delivery-ID is a hash
+of the webhook and the second, shared by all orders of that second, so it names nothing.
+"""
 
 
 class Webhook(Places):

@@ -26,6 +26,9 @@ SPOKEN = {
             "wishlist_product_added_to_cart",
             "incomplete",
         ),
+        ("Email Link Clicked", "email_clicked", ""),
+        ("Email Marked as Spam", "email_complained", ""),
+        ("Unsubscribed", "email_unsubscribed", ""),
     ],
     "rudderstack": [
         ("Product List Viewed", "product_list_viewed", ""),
@@ -59,6 +62,10 @@ SPOKEN = {
         ("Fulfilled Order", "order_fulfilled", ""),
         ("Cancelled Order", "order_cancelled", "cancelled"),
         ("Refunded Order", "order_refunded", "refunded"),
+        ("Bounced Email", "email_bounced", ""),
+        ("Marked Email as Spam", "email_complained", ""),
+        ("Unsubscribed", "email_unsubscribed", ""),
+        ("Unsubscribed from Email Marketing", "email_unsubscribed", ""),
     ],
     "shopify": [
         ("carts/update", "cart_updated", "incomplete"),
@@ -110,6 +117,14 @@ SPOKEN = {
         ("subscription_reactivated", "subscription_reactivated", ""),
         ("contract_end_updated", "contract_end_updated", ""),
     ],
+    "email": [
+        ("Email Opened", "email_opened", ""),
+        ("Email Clicked", "email_clicked", ""),
+        ("Email Bounced", "email_bounced", ""),
+        ("Email Complained", "email_complained", ""),
+        ("Email Unsubscribed", "email_unsubscribed", ""),
+        ("Form Submitted", "form_submitted", ""),
+    ],
 }
 
 
@@ -144,20 +159,45 @@ def test_names_are_spelled_as_they_are_looked_up() -> None:
 
 
 def test_every_event_that_an_example_webhook_makes_is_known() -> None:
-    """Names that mean nothing to orders are free; these speak of orders and contracts."""
+    """Names that mean nothing here are free; these speak of orders, contracts and letters."""
     known = taxonomy()
-    for source in ("shopify", "stripe", "woocommerce"):
-        text = (ROOT / f"sources/examples/{source}.yml").read_text("utf-8")
+    shops = ("shopify", "stripe", "woocommerce")
+    tools = ("sendgrid", "mailgun", "postmark", "brevo")
+    for source in (*(f"examples/{name}" for name in shops + tools), "mailing_tool"):
+        text = (ROOT / f"sources/{source}.yml").read_text("utf-8")
         for event in yaml.safe_load(text)["webhook"]["events"].values():
             for made in event if isinstance(event, list) else [event]:
                 if "name" in made:
                     assert looked_up(made["name"]) in known, (source, made["name"])
 
 
+def seed(name: str) -> list[dict[str, str]]:
+    with (SEED.parent / f"{name}.csv").open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
 def test_what_has_an_effect_on_subscriptions_can_be_said() -> None:
-    with (SEED.parent / "subscription_effects.csv").open(encoding="utf-8") as lines:
-        words = {r["word"] for r in csv.DictReader(lines) if r["said_by"] == "event"}
+    effects = seed("subscription_effects")
+    words = {row["word"] for row in effects if row["said_by"] == "event"}
     assert words <= {row["canonical_name"] for row in taxonomy().values()}
+
+
+def test_what_suppresses_can_be_said_and_a_bounce_is_temporary_in_the_words_of_tools() -> (
+    None
+):
+    suppressing = {row["canonical_name"] for row in seed("suppressing_events")}
+    assert suppressing <= {row["canonical_name"] for row in taxonomy().values()}
+    words = {row["word"] for row in seed("consent_words") if row["kind"] == "bounce"}
+    assert {"soft", "temporary", "soft_bounce", "softbounce", "blocked"} <= words
+    assert not words & {"hard", "permanent", "bounce", "hard_bounce", "hardbounce"}
+
+
+def test_a_subscription_that_stripe_deletes_is_over() -> None:
+    text = (ROOT / "sources/examples/stripe.yml").read_text("utf-8")
+    made = yaml.safe_load(text)["webhook"]["events"]["customer.subscription.deleted"]
+    canonical = taxonomy()[looked_up(made["name"])]["canonical_name"]
+    effects = {(row["word"], row["effect"]) for row in seed("subscription_effects")}
+    assert (canonical, "ended") in effects
 
 
 @pytest.mark.acceptance

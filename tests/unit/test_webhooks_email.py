@@ -93,13 +93,14 @@ def mailgun(event: str, at: float | None = None, **more: Any) -> dict[str, Any]:
     return {"signature": said, "event-data": data}
 
 
-def sg(event: str) -> dict[str, Any]:
+def sg(event: str, **more: Any) -> dict[str, Any]:
     return {
         "email": "ada@example.com",
         "timestamp": 1769860800,
         "event": event,
         "sg_event_id": f"sg-{event}",
         "sg_message_id": "m.1",
+        **more,
     }
 
 
@@ -118,11 +119,13 @@ def bv(event: str) -> dict[str, Any]:
 
 OPENED, CLICKED, BOUNCED = "Email Opened", "Email Clicked", "Email Bounced"
 COMPLAINED, UNSUBSCRIBED = "Email Complained", "Email Unsubscribed"
+CHANGED = "Email Subscription Changed"
 
 TOLD = [
     ("sendgrid", [sg("open")], OPENED, False),
     ("sendgrid", [sg("click")], CLICKED, False),
-    ("sendgrid", [sg("bounce")], BOUNCED, True),
+    ("sendgrid", [sg("bounce", type="bounce")], BOUNCED, True),
+    ("sendgrid", [sg("bounce", type="blocked")], BOUNCED, False),
     ("sendgrid", [sg("spamreport")], COMPLAINED, True),
     ("sendgrid", [sg("group_unsubscribe")], UNSUBSCRIBED, True),
     ("mailgun", mailgun("opened"), OPENED, False),
@@ -136,9 +139,9 @@ TOLD = [
     ("postmark", pm("Bounce", "Email", Inactive=True), BOUNCED, True),
     ("postmark", pm("Bounce", "Email", Inactive=False), BOUNCED, False),
     ("postmark", pm("SpamComplaint", "Email"), COMPLAINED, True),
-    ("postmark", pm("SubscriptionChange", SuppressSending=True), UNSUBSCRIBED, True),
-    ("postmark", pm("SubscriptionChange", SuppressSending=False), UNSUBSCRIBED, False),
-    ("brevo", bv("unique_opened"), OPENED, False),
+    ("postmark", pm("SubscriptionChange", SuppressSending=True), CHANGED, True),
+    ("postmark", pm("SubscriptionChange", SuppressSending=False), CHANGED, False),
+    ("brevo", bv("opened"), OPENED, False),
     ("brevo", bv("click"), CLICKED, False),
     ("brevo", bv("hard_bounce"), BOUNCED, True),
     ("brevo", bv("soft_bounce"), BOUNCED, False),
@@ -164,11 +167,14 @@ def test_what_a_tool_tells_becomes_an_event_and_a_denial_where_it_is_one(
         assert row["identifiers"] == [{"type": "email", "value": "ada@example.com"}]
         denial = {"marketing": {"email": "denied"}} if is_denial else {}
         assert (row["consent"] or {}) == denial, body
+        if event == BOUNCED:
+            kind = "permanent" if is_denial else "temporary"
+            assert row["properties"]["kind"] == kind, body
     assert collector.landed("rejects") == []
 
 
 def test_a_message_that_is_sent_again_is_the_same_event(collector: Collector) -> None:
-    for name, body, _, _ in TOLD[:1] + TOLD[5:6]:
+    for name, body in (("sendgrid", [sg("open")]), ("mailgun", mailgun("opened"))):
         for _ in range(2):
             assert deliver(collector, name, body).status_code == 200
     ids = [row["event_id"] for row in collector.landed()]

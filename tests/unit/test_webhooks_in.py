@@ -280,7 +280,13 @@ def test_a_shopify_order_becomes_a_completed_order(collector: Collector) -> None
 
 @pytest.mark.parametrize(
     ("currency", "total"),
-    [("eur", "149.99"), ("JPY", "14999"), ("kwd", "14.999"), (None, "149.99")],
+    [
+        ("eur", "149.99"),
+        ("JPY", "14999"),
+        ("kwd", "14.999"),
+        ("UGX", "149.99"),
+        (None, "149.99"),
+    ],
 )
 def test_stripes_smallest_units_become_money(
     collector: Collector, currency: str | None, total: str
@@ -294,13 +300,51 @@ def test_stripes_smallest_units_become_money(
     assert row["event_id"] == "evt_1"
 
 
-def test_a_bounce_and_a_complaint_are_denials(collector: Collector) -> None:
-    for topic in ("email.bounced", "email.complained", "email.unsubscribed"):
-        body = {"type": topic, "data": {"recipient": "ada@example.com"}}
+def test_a_permanent_bounce_and_a_complaint_are_denials_and_a_soft_bounce_is_none(
+    collector: Collector,
+) -> None:
+    denied = {"marketing": {"email": "denied"}}
+    for topic, kind, consent in (
+        ("email.bounced", "hard", denied),
+        ("email.bounced", "permanent", denied),
+        ("email.bounced", "soft", {}),
+        ("email.complained", None, denied),
+        ("email.unsubscribed", None, denied),
+    ):
+        body = {"type": topic, "data": {"recipient": "ada@example.com", "kind": kind}}
         deliver(collector, "mailing_tool", body)
-    for row in collector.landed():
-        assert row["consent"] == {"marketing": {"email": "denied"}}
+        row = collector.landed()[-1]
+        assert (row["consent"] or {}) == consent, (topic, kind)
         assert row["identifiers"] == [{"type": "email", "value": "ada@example.com"}]
+
+
+def test_orders_that_woocommerce_sends_in_one_second_are_events_of_their_own(
+    collector: Collector,
+) -> None:
+    for number in (1, 2, 1):
+        deliver(collector, "woocommerce", {**BODIES["woocommerce"], "id": number})
+    raw = json.dumps({"id": 1}).encode()
+    for topic in ("order.created", "order.deleted"):
+        deliver(collector, "woocommerce", raw, **woocommerce(raw, topic))
+    first, second, again, created, deleted = collector.landed()
+    assert first["event_id"] == again["event_id"] != second["event_id"]
+    assert created["event_id"] != deleted["event_id"]
+
+
+def test_shopify_tells_of_consent_apart_from_the_customer(collector: Collector) -> None:
+    said = {"state": "unsubscribed", "consent_updated_at": "2026-01-31T12:00:00+01:00"}
+    raw = json.dumps(
+        {
+            "customer_id": 7,
+            "email_address": "ada@example.com",
+            "email_marketing_consent": said,
+        }
+    ).encode()
+    topic = "customers_email_marketing_consent/update"
+    deliver(collector, "shopify", raw, **shopify(raw, topic))
+    (row,) = collector.landed()
+    assert row["consent"] == {"marketing": {"email": "unsubscribed"}}
+    assert row["occurred_at"] == "2026-01-31T11:00:00Z"
 
 
 def test_a_message_can_become_two_events_with_ids_of_their_own(

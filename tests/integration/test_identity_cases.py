@@ -168,7 +168,7 @@ def test_jane_kims_history_tells_how_her_profiles_became_one(
     case = "jane_kim_merge_history"
     for place, call in enumerate(cases[case]["events"]):
         warehouse.insert("events", [landed(case, call, place)])
-        warehouse.build("+fct_profile_merges", "+int_profiles", "+int_identifier_sets")
+        warehouse.build("+identity")
         profiles = len(warehouse.ask("select * from identity.int_profiles"))
         assert profiles == (1, 1, 2, 1)[place]
         land_pending(warehouse, place)
@@ -201,6 +201,7 @@ def land_pending(warehouse: Warehouse, place: int) -> None:
             | {
                 "record_id": UUID(int=1000 * (place + 1) + number),
                 "source_id": "millrace",
+                "_load_id": place + 1,
             }
             for number, row in enumerate(rows)
         ],

@@ -54,7 +54,7 @@
 {% macro remember(inputs) -%}
     {%- if execute -%}
         {%- do check_touched_now(config.get('meta', {}).get('touched')) -%}
-        {%- set marks = made_marks() -%}
+        {%- set marks = marks_relation() -%}
         {%- set rules = rules_id(model.name) -%}
         {%- do run_query("delete from " ~ marks ~ " where model_name = '" ~ model.name ~ "'") -%}
         {%- for input_name, column in inputs.items() -%}
@@ -69,7 +69,7 @@
 {# The post-hook of a relation of touched keys: that it was evaluated in this run. #}
 {% macro remember_run() -%}
     {%- if execute -%}
-        {%- set marks = made_marks() -%}
+        {%- set marks = marks_relation() -%}
         {%- do run_query("delete from " ~ marks ~ " where model_name = '" ~ model.name ~ "'") -%}
         {%- do run_query("insert into " ~ marks ~ " values ('" ~ model.name ~ "', 'run', 'run', 0, '" ~ invocation_id ~ "')") -%}
     {%- endif -%}
@@ -79,7 +79,7 @@
 {% macro check_touched_now(touched) -%}
     {%- if touched -%}
         {%- set found = run_query(
-            "select 1 from " ~ made_marks() ~ " where model_name = '" ~ touched ~ "' and rules_id = '" ~ invocation_id ~ "'"
+            "select 1 from " ~ marks_relation() ~ " where model_name = '" ~ touched ~ "' and rules_id = '" ~ invocation_id ~ "'"
         ) -%}
         {%- if found.rows | length == 0 -%}
             {{ exceptions.raise_compiler_error(
@@ -90,13 +90,16 @@
     {%- endif -%}
 {%- endmacro %}
 
-{% macro made_marks() -%}
-    {%- set marks = marks_relation() -%}
-    {%- do run_query(
-        'create table if not exists ' ~ marks
-        ~ ' (model_name varchar(200), input_name varchar(200), column_name varchar(200), mark bigint, rules_id varchar(64))'
-    ) -%}
-    {{ return(marks) }}
+{# Before a run: the table of marks, which two models that are built side by side could not both create. #}
+{% macro create_marks() -%}
+    {%- if execute -%}
+        {%- set marks = marks_relation() -%}
+        {%- do run_query('create schema if not exists ' ~ marks.without_identifier()) -%}
+        {%- do run_query(
+            'create table if not exists ' ~ marks
+            ~ ' (model_name varchar(200), input_name varchar(200), column_name varchar(200), mark bigint, rules_id varchar(64))'
+        ) -%}
+    {%- endif -%}
 {%- endmacro %}
 
 {# A hash of everything that decides what a model makes of its inputs; found once per model and run. #}

@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 with
 
 identity_changes as (select * from {{ ref('stg_landing__identity_changes') }}),

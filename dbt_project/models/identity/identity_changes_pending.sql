@@ -1,8 +1,8 @@
 with
 
-identifiers as (select * from {{ ref('dim_identifiers') }}),
+identifiers as (select * from {{ ref('int_resolved_identifiers') }}),
 
-profile_ids as (select * from {{ ref('dim_profile_ids') }}),
+ledger as (select * from {{ ref('int_identity_ledger') }}),
 
 identity_changes as (select * from {{ ref('stg_landing__identity_changes') }}),
 
@@ -10,19 +10,7 @@ identity_edges as (select * from {{ ref('int_identity_edges') }}),
 
 identifier_rules as (select * from {{ ref('int_identifier_rules') }}),
 
--- What the ledger says of each identifier.
-ledger as (
-    select
-        identifier_type,
-        identifier_value,
-        max_by(profile_id, record_id) as profile_id
-    from identity_changes
-    group by identifier_type, identifier_value
-),
-
-known_profiles as (select distinct profile_id from identity_changes),
-
-compared as (
+changed as (
     select
         identifiers.identifier_id,
         identifiers.identifier_type,
@@ -31,15 +19,22 @@ compared as (
         identifiers.profile_id,
         ledger.profile_id as previous_profile_id
     from identifiers
-    left join ledger
-        on
-            identifiers.identifier_type = ledger.identifier_type
-            and identifiers.identifier_value = ledger.identifier_value
+    left join ledger on identifiers.identifier_id = ledger.identifier_id
+    where ledger.profile_id is null or ledger.profile_id <> identifiers.profile_id
 ),
 
-changed as (
-    select * from compared
-    where previous_profile_id is null or previous_profile_id <> profile_id
+new_profiles as (select distinct profile_id from changed),
+
+previous_profiles as (
+    select distinct previous_profile_id as profile_id
+    from changed
+    where previous_profile_id is not null
+),
+
+known_profiles as (
+    select distinct identity_changes.profile_id
+    from identity_changes
+    inner join new_profiles on identity_changes.profile_id = new_profiles.profile_id
 ),
 
 -- The evidence between what was one profile before and anything else of the profile
@@ -51,32 +46,43 @@ crossing as (
         min(edges.first_record_id) as record_id
     from (
         select
-            node_a,
-            node_b,
-            first_record_id
-        from identity_edges
+            changed.identifier_id,
+            identity_edges.node_b as neighbour_id,
+            identity_edges.first_record_id
+        from changed
+        inner join identity_edges on changed.identifier_id = identity_edges.node_a
+        where changed.previous_profile_id is not null
         union all
         select
-            node_b as node_a,
-            node_a as node_b,
-            first_record_id
-        from identity_edges
+            changed.identifier_id,
+            identity_edges.node_a as neighbour_id,
+            identity_edges.first_record_id
+        from changed
+        inner join identity_edges on changed.identifier_id = identity_edges.node_b
+        where changed.previous_profile_id is not null
     ) as edges
-    inner join changed as a on edges.node_a = a.identifier_id
-    inner join compared as b on edges.node_b = b.identifier_id
+    inner join changed as a on edges.identifier_id = a.identifier_id
+    inner join identifiers as b on edges.neighbour_id = b.identifier_id
+    left join changed as changed_too on b.identifier_id = changed_too.identifier_id
     where
         a.profile_id = b.profile_id
-        and a.previous_profile_id <> coalesce(b.previous_profile_id, '')
+        and a.previous_profile_id
+        <> case
+            when changed_too.identifier_id is null then b.profile_id
+            else coalesce(changed_too.previous_profile_id, '')
+        end
     group by a.previous_profile_id, a.profile_id
 ),
 
--- What kind of identifier gave a profile its id.
+-- Where the identifier is that gave a profile its id, and of what kind it is.
 was as (
     select
-        {{ profile_id('identifiers.identifier_type', 'identifiers.identifier_value') }}
-            as profile_id,
+        identifiers.own_profile_id as profile_id,
+        identifiers.profile_id as now_profile_id,
         identifier_rules.is_anchor
     from identifiers
+    inner join previous_profiles
+        on identifiers.own_profile_id = previous_profiles.profile_id
     inner join identifier_rules
         on identifiers.identifier_type = identifier_rules.identifier_type
 ),
@@ -89,14 +95,13 @@ with_reason as (
         case
             when changed.previous_profile_id is null then 'first'
             when
-                profile_ids.profile_id is null
-                or profile_ids.profile_id <> changed.profile_id
+                was.now_profile_id is null
+                or was.now_profile_id <> changed.profile_id
                 then 'split'
             when known_profiles.profile_id is null or not was.is_anchor then 'promoted'
             else 'merge'
         end as reason
     from changed
-    left join profile_ids on changed.previous_profile_id = profile_ids.any_profile_id
     left join known_profiles on changed.profile_id = known_profiles.profile_id
     left join was on changed.previous_profile_id = was.profile_id
 ),

@@ -5,18 +5,23 @@ All start from distinct events whose profiles are known; how these came about is
 refresh leaves out what dbt costs when nothing is new, which is the same for any number of events and is printed.
 """
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 
-from benchmarks.harness import Figure, Usage, compare, measure, module
+from benchmarks.harness import (
+    Figure,
+    Usage,
+    compare,
+    dbt,
+    measure,
+    module,
+    without,
+)
 from orchestration.warehouse.schema import SESSION, create_raw
 
-ROOT = Path(__file__).parents[1]
-AS_OF = "2026-04-01T00:00:00"
 NEW_PER_CENT = 1
 TRAITS_PER_EVENT = 5
 EVENTS_PER_VISIT = 5
@@ -85,8 +90,8 @@ group by profile_id, path
 def fold(folder: Path, observations: int, runs: int) -> Figure:
     """Values and lineage of every attribute, as the models' own SQL does it from nothing."""
     _prepare(folder, observations)
-    _dbt(folder, "run", "--select", *KEPT)
-    _dbt(folder, "compile", "--full-refresh", "--select", *FOLD)
+    dbt(folder, "run", "--select", *KEPT)
+    dbt(folder, "compile", "--full-refresh", "--select", *FOLD)
     observed = "select * from profiles.int_profile_observations"
     _statements(folder, {"profiles.observed": observed})
     compiled = {
@@ -113,13 +118,13 @@ def refresh(folder: Path, observations: int, runs: int) -> Figure:
     """Everything kept by record and by profile after 1 % new observations, against all of it from nothing."""
     _prepare(folder, observations, new_are_held_back=True)
     kept = ("run", "--threads", "1", "--select", *KEPT)
-    limit = _dbt(folder, *kept, "--full-refresh")
-    idle = _dbt(folder, *kept).cpu_seconds
+    limit = dbt(folder, *kept, "--full-refresh")
+    idle = dbt(folder, *kept).cpu_seconds
     _release(folder)
     _upstream(folder)
-    subject = _dbt(folder, *kept)
+    subject = dbt(folder, *kept)
     print(f"dbt with nothing new: {idle:.1f} CPU s", flush=True)
-    limit, subject = _without(limit, idle), _without(subject, idle)
+    limit, subject = without(limit, idle), without(subject, idle)
     ratio = subject.cpu_seconds / limit.cpu_seconds
     return Figure(
         name=f"profiles after {NEW_PER_CENT} % new observations, {observations:,} observations",
@@ -135,8 +140,8 @@ def refresh(folder: Path, observations: int, runs: int) -> Figure:
 def as_of(folder: Path, observations: int, runs: int) -> Figure:
     """The attributes that stand at as_of, looked up in the lineage, against the plain `group by`."""
     _prepare(folder, observations)
-    _dbt(folder, "run", "--select", *KEPT)
-    _dbt(folder, "compile", "--select", AS_OF_MODEL)
+    dbt(folder, "run", "--select", *KEPT)
+    dbt(folder, "compile", "--select", AS_OF_MODEL)
     observed = "select * from profiles.int_profile_observations"
     _statements(folder, {"profiles.observed": observed})
     standing = {"profiles.standing": _sql(folder, AS_OF_MODEL)}
@@ -177,35 +182,18 @@ def _prepare(
                 "create table held_back.events as from raw.events where _load_id = 2"
             )
             connection.execute("delete from raw.events where _load_id = 2")
-    _dbt(folder, "seed")
+    dbt(folder, "seed")
     _upstream(folder)
 
 
 def _upstream(folder: Path) -> None:
     upstream = ("+int_profile_touches", "+int_record_profiles", "+fct_events")
-    _dbt(folder, "run", "--select", *upstream, "int_identifier_rules")
+    dbt(folder, "run", "--select", *upstream, "int_identifier_rules")
 
 
 def _release(folder: Path) -> None:
     with duckdb.connect(folder / "millrace.duckdb") as connection:
         connection.execute("insert into raw.events from held_back.events")
-
-
-def _dbt(folder: Path, *arguments: str) -> Usage:
-    os.environ |= {
-        "MILLRACE_WAREHOUSE": str(folder / "millrace.duckdb"),
-        "MILLRACE_AS_OF": AS_OF,
-    }
-    project = str(ROOT / "dbt_project")
-    return measure(
-        module(
-            "dbt.cli.main",
-            *arguments,
-            *("--project-dir", project, "--profiles-dir", project),
-            *("--target-path", str(folder / "target"), "--log-path", str(folder)),
-        ),
-        folder / "dbt.log",
-    )
 
 
 def _sql(folder: Path, name: str) -> str:
@@ -225,10 +213,6 @@ def _run(folder: Path) -> None:
     with duckdb.connect(folder / "millrace.duckdb") as connection:
         connection.execute(SESSION)
         connection.execute((folder / "script.sql").read_text("utf-8"))
-
-
-def _without(usage: Usage, cpu_seconds: float) -> Usage:
-    return Usage(usage.cpu_seconds - cpu_seconds, usage.wall_seconds, usage.peak_mib)
 
 
 FIGURES: dict[str, Callable[[Path, int, int], Figure]] = {

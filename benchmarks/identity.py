@@ -5,7 +5,6 @@ costs when there is nothing to do, which is the same for any number of edges, is
 """
 
 import csv
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -13,11 +12,9 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.harness import Figure, Usage, measure, module
+from benchmarks.harness import ROOT, Figure, Usage, dbt, measure, module, without
 from orchestration.warehouse.schema import SESSION, create_raw
 
-ROOT = Path(__file__).parents[1]
-AS_OF = "2026-04-01T00:00:00"
 ROOM = ("path:models/identity",)
 # What limits and the hub guard add to plain components: looking for hubs, and solving type by type.
 GRAPH = ("int_hub_changes", "int_solved_graph")
@@ -122,7 +119,7 @@ def peer(folder: Path, edges: int, runs: int) -> Figure:
     ours = components(folder, edges, runs).subject
     theirs = measure(module(__name__, str(folder), "splink"), folder / "splink.log")
     nothing = measure(module(__name__, str(folder), "import"), folder / "splink.log")
-    theirs = _without(theirs, nothing.cpu_seconds)
+    theirs = without(theirs, nothing.cpu_seconds)
     return _figure(f"components : Splink, {edges:,} edges", edges, ours, theirs, 0.2)
 
 
@@ -146,8 +143,8 @@ def _refresh(
         return _figure(
             f"identity {name}, {edges:,} edges",
             edges,
-            _without(after, idle.cpu_seconds),
-            _without(anew, idle.cpu_seconds),
+            without(after, idle.cpu_seconds),
+            without(anew, idle.cpu_seconds),
             target,
         )
 
@@ -192,7 +189,7 @@ def _against_least(
         for s, x in zip(subjects, leasts, strict=True)
     )
     middle = len(ratios) // 2
-    subject = _without(sorted(subjects, key=_cpu)[middle], idle)
+    subject = without(sorted(subjects, key=_cpu)[middle], idle)
     least = sorted(leasts, key=_cpu)[middle]
     return Figure(
         name=f"{name}, {edges:,} edges",
@@ -285,21 +282,8 @@ def _upstream(folder: Path) -> None:
 
 
 def _room(folder: Path, *arguments: str) -> Usage:
-    os.environ |= {
-        "MILLRACE_WAREHOUSE": str(folder / "millrace.duckdb"),
-        "MILLRACE_AS_OF": AS_OF,
-    }
-    project = str(folder / "dbt_project")
-    return measure(
-        module(
-            "dbt.cli.main",
-            *arguments,
-            *("--threads", "1"),
-            *("--project-dir", project, "--profiles-dir", project),
-            *("--target-path", str(folder / "target"), "--log-path", str(folder)),
-        ),
-        folder / "dbt.log",
-    )
+    project = folder / "dbt_project"
+    return dbt(folder, *arguments, "--threads", "1", project=project)
 
 
 def _statement(folder: Path, sql: str) -> Usage:
@@ -315,10 +299,6 @@ def _open(folder: Path) -> duckdb.DuckDBPyConnection:
 
 def _cpu(usage: Usage) -> float:
     return usage.cpu_seconds
-
-
-def _without(usage: Usage, cpu_seconds: float) -> Usage:
-    return Usage(usage.cpu_seconds - cpu_seconds, usage.wall_seconds, usage.peak_mib)
 
 
 def _run(folder: Path, what: str) -> None:

@@ -4,16 +4,13 @@ Both start from distinct events whose profiles are known. The figure leaves out 
 which is the same for any number of events and is printed.
 """
 
-import os
 from pathlib import Path
 
 import duckdb
 
-from benchmarks.harness import Figure, Usage, measure, module
+from benchmarks.harness import Figure, dbt, without
 from orchestration.warehouse.schema import SESSION, create_raw
 
-ROOT = Path(__file__).parents[1]
-AS_OF = "2026-04-01T00:00:00"
 ROOM = ("path:models/orders",)
 NEW_PER_CENT = 1
 # Visits of ten events all over ninety days. Every second one fills a cart, enters the checkout and buys: the browser
@@ -99,16 +96,16 @@ def refresh(folder: Path, events: int, runs: int) -> Figure:
     """One run each: a second one would need the new events to be forgotten."""
     _prepare(folder, events)
     room = ("run", "--threads", "1", "--select", *ROOM)
-    limit = _dbt(folder, *room)
-    idle = _dbt(folder, *room).cpu_seconds
+    limit = dbt(folder, *room)
+    idle = dbt(folder, *room).cpu_seconds
     _release(folder)
-    subject = _dbt(folder, *room)
+    subject = dbt(folder, *room)
     print(
         f"with dbt: anew {limit.cpu_seconds:.1f}, nothing new {idle:.1f}, "
         f"{NEW_PER_CENT} % new {subject.cpu_seconds:.1f} CPU s",
         flush=True,
     )
-    limit, subject = _without(limit, idle), _without(subject, idle)
+    limit, subject = without(limit, idle), without(subject, idle)
     ratio = subject.cpu_seconds / limit.cpu_seconds
     return Figure(
         name=f"orders after {NEW_PER_CENT} % new events, {events:,} events",
@@ -136,7 +133,7 @@ def _prepare(folder: Path, events: int) -> None:
             "create table held_back.events as from raw.events where _load_id = 2"
         )
         connection.execute("delete from raw.events where _load_id = 2")
-    _dbt(folder, "seed")
+    dbt(folder, "seed")
     _upstream(folder)
 
 
@@ -148,25 +145,4 @@ def _release(folder: Path) -> None:
 
 def _upstream(folder: Path) -> None:
     above = [f"+{selected}" for selected in ROOM]
-    _dbt(folder, "run", "--select", *above, "--exclude", *ROOM)
-
-
-def _dbt(folder: Path, *arguments: str) -> Usage:
-    os.environ |= {
-        "MILLRACE_WAREHOUSE": str(folder / "millrace.duckdb"),
-        "MILLRACE_AS_OF": AS_OF,
-    }
-    project = str(ROOT / "dbt_project")
-    return measure(
-        module(
-            "dbt.cli.main",
-            *arguments,
-            *("--project-dir", project, "--profiles-dir", project),
-            *("--target-path", str(folder / "target"), "--log-path", str(folder)),
-        ),
-        folder / "dbt.log",
-    )
-
-
-def _without(usage: Usage, cpu_seconds: float) -> Usage:
-    return Usage(usage.cpu_seconds - cpu_seconds, usage.wall_seconds, usage.peak_mib)
+    dbt(folder, "run", "--select", *above, "--exclude", *ROOM)

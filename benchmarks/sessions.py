@@ -5,18 +5,23 @@ Both start from distinct events whose profiles are known; how these came about i
 the refresh leaves out what dbt costs when nothing is new, which is the same for any number of events and is printed.
 """
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 
-from benchmarks.harness import Figure, Usage, compare, measure, module
+from benchmarks.harness import (
+    Figure,
+    Usage,
+    compare,
+    dbt,
+    measure,
+    module,
+    without,
+)
 from orchestration.warehouse.schema import SESSION, create_raw
 
-ROOT = Path(__file__).parents[1]
-AS_OF = "2026-04-01T00:00:00"
 MODEL = "int_session_events"
 ROOM = ("path:models/sessions", "--exclude", "fct_session_revenue")
 NEW_PER_CENT = 1
@@ -78,7 +83,7 @@ from happened
 def cutting(folder: Path, events: int, runs: int) -> Figure:
     """Events to sessions, as the model's own SQL does it from nothing."""
     _prepare(folder, events)
-    _dbt(folder, "compile", "--full-refresh", "--select", MODEL)
+    dbt(folder, "compile", "--full-refresh", "--select", MODEL)
     compiled = next(folder.glob(f"target/compiled/**/{MODEL}.sql"))
     subject, limit, ratios = compare(
         lambda: _statement(folder, compiled.read_text("utf-8")),
@@ -115,17 +120,17 @@ def refresh(folder: Path, events: int, runs: int) -> Figure:
     idle: list[float] = []
 
     def anew() -> Usage:
-        return _dbt(folder, *room, "--full-refresh")
+        return dbt(folder, *room, "--full-refresh")
 
     def after_news() -> Usage:
-        idle.append(_dbt(folder, *room).cpu_seconds)
+        idle.append(dbt(folder, *room).cpu_seconds)
         _release(folder)
         _upstream(folder)
-        return _dbt(folder, *room)
+        return dbt(folder, *room)
 
     limit, subject = anew(), after_news()
     print(f"dbt with nothing new: {idle[0]:.1f} CPU s", flush=True)
-    limit, subject = _without(limit, idle[0]), _without(subject, idle[0])
+    limit, subject = without(limit, idle[0]), without(subject, idle[0])
     ratio = subject.cpu_seconds / limit.cpu_seconds
     return Figure(
         name=f"sessions after {NEW_PER_CENT} % new events, {events:,} events",
@@ -159,34 +164,17 @@ def _prepare(folder: Path, events: int, *, new_are_held_back: bool = False) -> N
                 "create table held_back.events as from raw.events where _load_id = 2"
             )
             connection.execute("delete from raw.events where _load_id = 2")
-    _dbt(folder, "seed")
+    dbt(folder, "seed")
     _upstream(folder)
 
 
 def _upstream(folder: Path) -> None:
-    _dbt(folder, "run", "--select", "+path:models/identity", "+int_ad_rows")
+    dbt(folder, "run", "--select", "+path:models/identity", "+int_ad_rows")
 
 
 def _release(folder: Path) -> None:
     with duckdb.connect(folder / "millrace.duckdb") as connection:
         connection.execute("insert into raw.events from held_back.events")
-
-
-def _dbt(folder: Path, *arguments: str) -> Usage:
-    os.environ |= {
-        "MILLRACE_WAREHOUSE": str(folder / "millrace.duckdb"),
-        "MILLRACE_AS_OF": AS_OF,
-    }
-    project = str(ROOT / "dbt_project")
-    return measure(
-        module(
-            "dbt.cli.main",
-            *arguments,
-            *("--project-dir", project, "--profiles-dir", project),
-            *("--target-path", str(folder / "target"), "--log-path", str(folder)),
-        ),
-        folder / "dbt.log",
-    )
 
 
 def _statement(folder: Path, sql: str) -> Usage:
@@ -200,10 +188,6 @@ def _run(folder: Path) -> None:
         connection.execute(SESSION)
         query = (folder / "query.sql").read_text("utf-8")
         connection.execute(f"create or replace table measured as ({query})")
-
-
-def _without(usage: Usage, cpu_seconds: float) -> Usage:
-    return Usage(usage.cpu_seconds - cpu_seconds, usage.wall_seconds, usage.peak_mib)
 
 
 FIGURES: dict[str, Callable[[Path, int, int], Figure]] = {

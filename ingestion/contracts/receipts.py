@@ -89,7 +89,7 @@ class Delivery(OwnFact):
     recipient_key: str
     profile_id: str | None = None
     handle: str | None = None
-    action: Literal["enter", "update", "exit"] | None = None
+    action: Literal["enter", "update", "exit", "trigger"] | None = None
     generation: int
     payload_hash: str | None = None
     mapping_version: int
@@ -97,5 +97,6 @@ class Delivery(OwnFact):
         None
     )
     http_status: int | None = None
+    job: str | None = None
     detail: str | None = None
     at: UtcTime = Field(default_factory=lambda: datetime.now(UTC))

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Protocol
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-Action = Literal["enter", "update", "exit"]
+Action = Literal["enter", "update", "exit", "trigger"]
 Kind = Literal["delivered", "accepted", "rejected", "retry", "unknown"]
 
 
@@ -66,11 +66,17 @@ class Sync(BaseModel):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one operation. `retry` means: certainly not applied."""
+    """What became of one operation. `retry` means: certainly not applied.
+
+    `handle` is what the destination knows the recipient by, when that is not what it was sent (a vendor's id, a hash):
+    removals use it. `job` names the vendor's asynchronous job of an `accepted` operation, to be polled.
+    """
 
     kind: Kind
     http_status: int | None = None
     detail: str | None = None
+    handle: str | None = None
+    job: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,14 @@ class Destination(Protocol):
 
     def close(self) -> None:
         """Give back connections."""
+        ...
+
+
+class Polled(Protocol):
+    """A destination that works asynchronously: it accepts operations as part of a job and can be asked about the job."""
+
+    def poll(self, sync: Sync, job: str) -> Outcome:
+        """What became of the job, in one request: `accepted` while it runs. Never raises for what a network or a receiver does."""
         ...
 
 

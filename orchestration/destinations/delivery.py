@@ -31,7 +31,7 @@ REQUESTS_PER_BATCH = 64
 # Requests in a row that brought nothing through before a run gives up on the destination. Valid: 1 to 20.
 FRUITLESS_REQUESTS = 3
 # The old handle of a person goes before the new one comes.
-ORDER = {"exit": 0, "update": 1, "enter": 2}
+ORDER = {"exit": 0, "update": 1, "enter": 2, "trigger": 3}
 
 
 class SyncBusy(Exception):  # noqa: N818 - says what happened
@@ -188,13 +188,14 @@ def _delivery(
         attempt_id=attempt_id,
         recipient_key=change.recipient_key,
         profile_id=change.profile_id,
-        handle=change.handle,
+        handle=(outcome and outcome.handle) or change.handle,
         action=change.action,
         generation=change.generation,
         payload_hash=change.payload_hash,
         mapping_version=change.mapping_version,
         outcome=outcome.kind if outcome else None,
         http_status=outcome.http_status if outcome else None,
+        job=outcome.job if outcome else None,
         detail=outcome.detail if outcome else None,
     )
 

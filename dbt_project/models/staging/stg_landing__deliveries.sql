@@ -24,6 +24,7 @@ final as (
         mapping_version,
         outcome,
         http_status,
+        job,
         detail,
         deliveries.at as happened_at,
         _load_id

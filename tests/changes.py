@@ -2,7 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
-from orchestration.destinations.base import ActivationChange, Answer, Sync
+from orchestration.destinations.base import (
+    RECIPIENT_TYPES,
+    STATE_ACTIONS,
+    Action,
+    ActivationChange,
+    Answer,
+    Pace,
+    Sync,
+)
 
 SYNC = Sync(
     sync_name="buyers_to_tool",
@@ -45,6 +53,9 @@ class Scripted:
     """A destination that answers as it is told and remembers what it was asked."""
 
     name = "tool"
+    recipient_types = RECIPIENT_TYPES
+    actions: frozenset[Action] = STATE_ACTIONS | {"trigger"}
+    pace: Pace | None = None
 
     def __init__(
         self,

@@ -18,10 +18,14 @@ from pydantic import Field
 
 from ingestion.crash_points import reached
 from orchestration.destinations.base import (
+    RECIPIENT_TYPES,
+    STATE_ACTIONS,
+    Action,
     ActivationChange,
     Answer,
     DestinationSettings,
     Outcome,
+    Pace,
     Sync,
     every,
 )
@@ -46,6 +50,10 @@ class FileDropSettings(DestinationSettings):
 
 class FileDropDestination:
     """Writes one folder per sync under `settings.folder`."""
+
+    recipient_types = RECIPIENT_TYPES
+    actions: frozenset[Action] = STATE_ACTIONS | {"trigger"}
+    pace: Pace | None = None
 
     def __init__(self, settings: FileDropSettings, outbox: Path) -> None:
         self.name = settings.name

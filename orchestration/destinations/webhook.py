@@ -19,10 +19,14 @@ from standardwebhooks import Webhook
 
 from orchestration.destinations import egress, http_answers
 from orchestration.destinations.base import (
+    RECIPIENT_TYPES,
+    STATE_ACTIONS,
+    Action,
     ActivationChange,
     Answer,
     DestinationSettings,
     Outcome,
+    Pace,
     Sync,
     every,
 )
@@ -64,6 +68,10 @@ class _Report(BaseModel):
 
 class WebhookDestination:
     """See the module's docstring for the wire format."""
+
+    recipient_types = RECIPIENT_TYPES
+    actions: frozenset[Action] = STATE_ACTIONS | {"trigger"}
+    pace: Pace | None = None
 
     def __init__(
         self, settings: WebhookSettings, resolver: egress.Resolver = egress.resolve

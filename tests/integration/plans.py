@@ -25,6 +25,7 @@ DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 SELECTED = ("path:models/activation", "stg_landing__deliveries")
 UPSTREAM = {
     "audiences.int_audiences_evaluated": "audience_name varchar, profile_id varchar, instance_key varchar, attributes json",
+    "audiences.int_holdouts": "audience_name varchar, profile_id varchar",
     "identity.dim_profile_ids": "any_profile_id varchar, profile_id varchar",
     "identity.dim_identifiers": "identifier_type varchar, identifier_value varchar, profile_id varchar",
     "profiles.dim_profiles": "profile_id varchar, user_id varchar, email varchar, phone varchar",

@@ -34,3 +34,16 @@
         ) & 9223372036854775807
     )
 {%- endmacro %}
+
+{# A text of at most 15 hex digits as the number it writes. #}
+{% macro hex_bigint(digits) -%}
+    {{ return(adapter.dispatch('hex_bigint', 'millrace')(digits)) }}
+{%- endmacro %}
+
+{% macro duckdb__hex_bigint(digits) -%}
+    cast('0x' || {{ digits }} as bigint)
+{%- endmacro %}
+
+{% macro spark__hex_bigint(digits) -%}
+    cast(conv({{ digits }}, 16, 10) as bigint)
+{%- endmacro %}

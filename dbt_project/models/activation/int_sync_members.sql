@@ -6,6 +6,10 @@ candidates as (select * from {{ ref('int_sync_candidates') }}),
 
 consents as (select * from {{ ref('int_recipient_consents') }}),
 
+syncs as (select * from {{ ref('syncs') }}),
+
+holdouts as (select * from {{ ref('int_holdouts') }}),
+
 checked as (
     select
         candidates.*,
@@ -14,7 +18,8 @@ checked as (
             when
                 candidates.recipient_type = 'email'
                 and candidates.recipient_key not like '%_@_%' then 'invalid_identifier'
-            else consents.obstacle
+            when consents.obstacle is not null then consents.obstacle
+            when holdouts.profile_id is not null then 'holdout'
         end as obstacle
     from candidates
     left join consents
@@ -22,6 +27,12 @@ checked as (
             candidates.sync_name = consents.sync_name
             and candidates.recipient_key = consents.recipient_key
             and candidates.profile_id = consents.profile_id
+    left join syncs
+        on candidates.sync_name = syncs.sync_name
+    left join holdouts
+        on
+            syncs.audience_name = holdouts.audience_name
+            and candidates.profile_id = holdouts.profile_id
 ),
 
 -- A destination knows one person per key. Of several who may be sent, the first by id

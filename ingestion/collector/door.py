@@ -5,7 +5,7 @@ Reading and judging events is `intake`; paths and the documentation page are `ap
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -14,11 +14,11 @@ from fastapi import Depends
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from ingestion.collector.answers import answer, problem, refused
+from ingestion.collector.answers import Answered, answer, problem, refused
 from ingestion.collector.intake import count, reject, take_batch, take_single
 from ingestion.collector.keys import Key, KeyStore
 from ingestion.collector.limits import Limits, inflate, read_body
-from ingestion.collector.metrics import Metrics
+from ingestion.collector.metrics import Metrics, Tally
 from ingestion.collector.oauth import Issuers, IssuerSilent, NotTrusted, ScopeMissing
 from ingestion.collector.parsing import parse
 from ingestion.collector.rates import Rates
@@ -104,9 +104,9 @@ class Door:
             event = take_single(body.value, body.raw, origin, self.limits)
         except Refused as refusal:
             row = reject(refusal, received.raw, origin)
-            await self._land(received.tenant, [row])
+            await self._land(received.tenant, origin, [row])
             raise refused(refusal) from None
-        await self._land(received.tenant, [event])
+        await self._land(received.tenant, origin, [event])
         return event
 
     async def webhook(
@@ -140,10 +140,9 @@ class Door:
                 raise flaw
             intake = take_messages(value, raw, source, origin, self.limits)
         except Refused as refusal:
-            await self._land(tenant, [reject(refusal, raw, origin)])
+            await self._land(tenant, origin, [reject(refusal, raw, origin)])
             raise refused(refusal) from None
-        await self._land(tenant, intake.records)
-        self.metrics.passed_over(tenant.label(name), intake.results)
+        await self._land(tenant, origin, intake.records, intake.results)
         return answer({"success": True, "results": intake.results})
 
     def _check_signature(
@@ -159,19 +158,28 @@ class Door:
 
     async def batch(self, request: Request) -> Response:
         """Take in many events; a bad one is refused alone."""
-        received = await self._receive(request)
+        safe, answered = self._batch(await self._receive(request))
+        await safe
+        if isinstance(answered, Answered):
+            raise answered
+        return answered
+
+    def _batch(self, received: Received) -> tuple[Awaitable[None], Response | Answered]:
+        """Everything of a batch but the wait for the disk, and what to say after it.
+
+        It is a call of its own so that a batch's thousands of objects are gone before the wait: the next one gets
+        their memory while the processor still has it at hand.
+        """
         tenant, origin, body = received.tenant, received.origin, received.body
         try:
             intake = take_batch(body.value, origin, self.limits)
         except Refused as refusal:
-            row = reject(body.flaw or refusal, received.raw, origin)
-            await self._land(tenant, [row])
-            raise refused(body.flaw or refusal) from None
-        await self._land(tenant, intake.records)
-        self.metrics.passed_over(tenant.label(origin.source_id), intake.results)
-        return answer(
-            {"success": True, "status": "enqueued", "results": intake.results}
-        )
+            said = body.flaw or refusal
+            rows = [reject(said, received.raw, origin)]
+            return self._land(tenant, origin, rows), refused(said)
+        safe = self._land(tenant, origin, intake.records, intake.results)
+        content = {"success": True, "status": "enqueued", "results": intake.results}
+        return safe, answer(content)
 
     async def sources(self, request: Request) -> Response:
         """Who sends what, for those who may do more than send."""
@@ -215,7 +223,7 @@ class Door:
             if key:
                 tenant = self._tenant(key)
                 origin = _origin(request, key, tenant)
-                await self._land(tenant, [reject(refusal, raw, origin)])
+                await self._land(tenant, origin, [reject(refusal, raw, origin)])
             raise refused(refusal) from None
         key = key or self._body_key(request, value)
         tenant = self._tenant(key)
@@ -280,18 +288,37 @@ class Door:
             raise problem(429, "rate_limited", message, Retry_After=str(seconds))
         return key
 
-    async def _land(self, tenant: Tenant, records: Sequence[Landed]) -> None:
-        """Return when the records are safe, or answer when to try again."""
+    def _land(
+        self,
+        tenant: Tenant,
+        origin: Origin,
+        records: Sequence[Landed],
+        results: Sequence[JsonObject] = (),
+    ) -> Awaitable[None]:
+        """Hand over a request's records. What is returned ends when they are safe, or raises what says when to try
+        again, and holds none of them."""
         try:
-            await tenant.writer.landing(records)
-            self.metrics.landed(records, tenant.label)
-        except LandingFull as error:
-            seconds = str(self.limits.retry_busy_seconds)
-            raise problem(429, "busy", str(error), Retry_After=seconds) from error
+            done = tenant.writer.landing(records)
+        except (LandingFull, LandingUnavailable) as error:
+            raise self._not_landed(error) from error
+        return self._safe(done, tenant, origin.source_id, Tally(records, results))
+
+    async def _safe(
+        self, done: Awaitable[object], tenant: Tenant, source_id: str, tally: Tally
+    ) -> None:
+        try:
+            await done
         except LandingUnavailable as error:
-            seconds = str(self.limits.retry_unavailable_seconds)
-            message = "nothing can be stored right now"
-            raise problem(503, "unavailable", message, Retry_After=seconds) from error
+            raise self._not_landed(error) from error
+        self.metrics.landed(tally, source_id, tenant.label)
+
+    def _not_landed(self, error: LandingFull | LandingUnavailable) -> Answered:
+        if isinstance(error, LandingFull):
+            seconds = str(self.limits.retry_busy_seconds)
+            return problem(429, "busy", str(error), Retry_After=seconds)
+        seconds = str(self.limits.retry_unavailable_seconds)
+        message = "nothing can be stored right now"
+        return problem(503, "unavailable", message, Retry_After=seconds)
 
 
 async def _of(request: Request) -> Door:

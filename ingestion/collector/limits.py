@@ -68,12 +68,11 @@ def inflate(body: bytes, limits: Limits) -> bytes:
 
 def check_event(event: Any, raw: bytes, limits: Limits) -> None:
     """Raise Refused if the event, of which `raw` is the JSON, is too large, nested too deep or has too many keys."""
-    check_event_size(len(raw), limits)
-    # There are no more keys than colons, and no more levels than brackets: most events need no closer look.
-    if (
-        raw.count(b":") > limits.keys
-        or raw.count(b"{") + raw.count(b"[") > limits.depth
-    ):
+    size = len(raw)
+    check_event_size(size, limits)
+    # A key takes four bytes or more, and there are no more levels than brackets: most events need no closer look.
+    may_have_keys = size > 4 * limits.keys and raw.count(b":") > limits.keys
+    if may_have_keys or raw.count(b"{") + raw.count(b"[") > limits.depth:
         check_shape(event, limits)
 
 

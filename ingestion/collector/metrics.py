@@ -20,7 +20,33 @@ from ingestion.contracts.shapes import DRIFT
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST
+PASSED_OVER = ("duplicate", "ignored")
+"""Results of what was answered without being landed."""
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+
+
+class Tally:
+    """What a request's records and results will be counted as, once they are safe; the records are gone by then."""
+
+    def __init__(
+        self, records: Sequence[Landed], results: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        self.passed_over = Counter(
+            each["status"] for each in results if each["status"] in PASSED_OVER
+        )
+        self.accepted, self.rejected = Counter[str](), Counter[tuple[str, str]]()
+        self.drift = Counter[tuple[str, str, str]]()
+        for record in records:
+            if isinstance(record, Event):
+                self.accepted[record.source_id] += 1
+                if record.flags and record.shape == "trigger":
+                    self._note_drift(record)
+            elif isinstance(record, Reject):
+                self.rejected[record.source_id, record.code] += 1
+
+    def _note_drift(self, event: Event) -> None:
+        if any(flag.startswith(DRIFT) for flag in event.flags):
+            self.drift[event.source_id, event.name or "", event.contract_version] += 1
 
 
 class Metrics:
@@ -80,27 +106,18 @@ class Metrics:
             found = self._found[key] = metric.labels(*labels)
         return found
 
-    def landed(self, records: Sequence[Landed], label: Callable[[str], str]) -> None:
-        """Count what is safe on the disk; `label` tells sources of several tenants apart."""
-        accepted, rejected = Counter[str](), Counter[tuple[str, str]]()
-        for record in records:
-            if isinstance(record, Reject):
-                rejected[record.source_id, record.code] += 1
-            elif isinstance(record, Event):
-                accepted[record.source_id] += 1
-                self._note_drift(record, label)
-        for source, count in accepted.items():
-            self._series(self._events, label(source), "accepted").inc(count)
-        for (source, code), count in rejected.items():
-            self._events.labels(label(source), "rejected").inc(count)
-            self._rejects.labels(label(source), code).inc(count)
-
-    def passed_over(self, source: str, results: Sequence[dict[str, Any]]) -> None:
-        """Count what was answered without being landed."""
-        outcomes = Counter(each["status"] for each in results)
-        for outcome in ("duplicate", "ignored"):
-            if outcomes[outcome]:
-                self._events.labels(source, outcome).inc(outcomes[outcome])
+    def landed(self, tally: Tally, source: str, label: Callable[[str], str]) -> None:
+        """Count what is safe on the disk, and what of `source` need not be there; `label` tells sources of several
+        tenants apart."""
+        for source_id, count in tally.accepted.items():
+            self._series(self._events, label(source_id), "accepted").inc(count)
+        for outcome, count in tally.passed_over.items():
+            self._events.labels(label(source), outcome).inc(count)
+        for (source_id, code), count in tally.rejected.items():
+            self._events.labels(label(source_id), "rejected").inc(count)
+            self._rejects.labels(label(source_id), code).inc(count)
+        for (source_id, name, version), count in tally.drift.items():
+            self._drift.labels(label(source_id), name, version).inc(count)
 
     def rate_limited(self, source: str) -> None:
         self._limited.labels(source).inc()
@@ -115,11 +132,6 @@ class Metrics:
         if tenant is None:
             return prometheus.generate_latest(counted)
         return prometheus.generate_latest(_Seen(counted, tenant))
-
-    def _note_drift(self, event: Event, label: Callable[[str], str]) -> None:
-        if event.shape == "trigger" and any(f.startswith(DRIFT) for f in event.flags):
-            name, version = event.name or "", event.contract_version
-            self._drift.labels(label(event.source_id), name, version).inc()
 
 
 class _Seen(prometheus.CollectorRegistry):

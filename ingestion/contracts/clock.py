@@ -1,5 +1,6 @@
 """When something happened, from what the sender's clock and ours say."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ class Times(NamedTuple):
     occurred_at: datetime
     sent_at: datetime | None
     original_timestamp: datetime | None
-    flags: tuple[str, ...]
+    flags: Sequence[str]
 
 
 def read_times(
@@ -37,20 +38,20 @@ def read_times(
     Raises Refused for a timestamp that can't be read, or that lies in the future after correction.
     """
     flags: list[str] = []
-    given_at = _required(given, flags)
-    original_at = _required(original, flags) or given_at
+    given_at = None if given[1] is None else _required(given, flags)
+    original_at = given_at if original[1] is None else _required(original, flags)
     path = given[0] if given_at else original[0]
-    sent_at = _optional(sent, flags)
+    sent_at = None if sent is None else _optional(sent, flags)
     occurred_at = given_at or original_at or received_at
     if sent_at and original_at:
         occurred_at = _corrected(received_at, sent_at, original_at, path)
         if abs(received_at - sent_at) > SKEW_NOTICED:
             flags.append("clock_corrected")
-    if occurred_at - received_at > FUTURE_LIMIT:
-        ahead = occurred_at - received_at
+    ahead = occurred_at - received_at
+    if ahead > FUTURE_LIMIT:
         reason = f"is {ahead} ahead of our clock; send the time it happened, and sentAt from the same clock"
         raise Refused("in_the_future", Fault(path, reason))
-    return Times(occurred_at, sent_at, original_at, tuple(dict.fromkeys(flags)))
+    return Times(occurred_at, sent_at, original_at, flags)
 
 
 def _corrected(
@@ -62,10 +63,8 @@ def _corrected(
         raise invalid(path, "lies outside the calendar") from None
 
 
-def _required(named: Named, flags: list[str]) -> datetime | None:
+def _required(named: Named, flags: list[str]) -> datetime:
     path, value = named
-    if value is None:
-        return None
     try:
         moment, naive = read_moment(value)
     except ValueError as error:
@@ -77,8 +76,6 @@ def _required(named: Named, flags: list[str]) -> datetime | None:
 
 def _optional(value: Any, flags: list[str]) -> datetime | None:
     """An unreadable `sent_at` costs the correction, not the event: the batch shares it."""
-    if value is None:
-        return None
     try:
         return read_moment(value)[0]
     except ValueError:

@@ -34,19 +34,21 @@ EXACT_INTEGERS = 2**53
 """Beyond this a number that went through a double may be somebody else's id."""
 
 
-def envelope_identifiers(call: dict[str, Any]) -> list[Identifier]:
-    """The identifiers in the envelope. Raises Refused for one that is neither text nor number."""
+def envelope_identifiers(
+    call: dict[str, Any], spellings: Iterable[str]
+) -> list[Identifier]:
+    """The identifiers in the envelope's fields of these names, which are among SPELLINGS.
+
+    Raises Refused for one that is neither text nor number.
+    """
     found: list[Identifier] = []
-    for spelling, kind in SPELLINGS.items():
-        given = call.get(spelling)
-        if given is None:
-            continue
+    for spelling in spellings:
         try:
-            value = read_value(given)
+            value = read_value(call[spelling])
         except ValueError as error:
             raise invalid(spelling, str(error)) from None
         if value:
-            found.append({"type": kind, "value": value})
+            found.append({"type": SPELLINGS[spelling], "value": value})
     return found
 
 
@@ -59,7 +61,7 @@ def payload_identifiers(
     """The identifiers in traits, in context, and where the source declared them. One that can't be read is payload,
     and flagged."""
     found: list[Identifier] = []
-    for kind, value in (*_in_traits(traits), *_in_context(context), *declared):
+    for kind, value in [*_in_traits(traits), *_in_context(context), *declared]:
         try:
             text = read_value(value)
         except ValueError:
@@ -86,13 +88,13 @@ def read_value(value: Any) -> str | None:
 
     Raises ValueError with the remedy for what can't be one.
     """
-    if value is None:
-        return None
     if isinstance(value, str):
         text = value.strip()
         if len(text) > LONGEST:
             raise ValueError(f"is longer than {LONGEST} characters")
         return text or None
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be text or a number")
     if isinstance(value, float) and abs(value) >= EXACT_INTEGERS:
@@ -104,7 +106,7 @@ def read_value(value: Any) -> str | None:
 
 def without_repeats(found: list[Identifier]) -> list[Identifier]:
     """Each identifier once, where it was found first."""
-    if len(found) < 2:
+    if len({each["value"] for each in found}) == len(found):
         return found
     return list({(each["type"], each["value"]): each for each in found}.values())
 
@@ -122,9 +124,10 @@ def _in_context(context: Any) -> list[tuple[str, Any]]:
     device = context.get("device")
     if isinstance(device, dict) and device.get("id") is not None:
         found.append((_device_type(device.get("type")), device["id"]))
-    for name in ("externalIds", "externalId"):
-        if name in context:
-            found += _external(context[name])
+    if "externalIds" in context:
+        found += _external(context["externalIds"])
+    if "externalId" in context:
+        found += _external(context["externalId"])
     return found
 
 

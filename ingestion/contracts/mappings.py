@@ -3,7 +3,6 @@
 Paths go down by dots, into lists by number. What every call's envelope holds is `ingestion.contracts.identifiers`.
 """
 
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,12 +21,15 @@ class EventMapping(BaseModel):
     identity: Name | None = None
     """The type of an `identity` that comes without one; by its form if unset."""
 
-    def found(self, **parts: Any) -> Iterator[tuple[str, Any]]:
-        """Types and values of the identifiers that are there; `parts` are properties, traits and context."""
-        for kind, place in self.identifiers.items():
-            value = at(parts, place)
-            if value is not None:
-                yield kind, value
+    def found(
+        self, properties: Any, traits: Any, context: Any
+    ) -> list[tuple[str, Any]]:
+        """Types and values of the identifiers that are there."""
+        if not self.identifiers:
+            return []
+        parts = {"properties": properties, "traits": traits, "context": context}
+        places = ((kind, at(parts, place)) for kind, place in self.identifiers.items())
+        return [(kind, value) for kind, value in places if value is not None]
 
 
 AS_IT_COMES = EventMapping()

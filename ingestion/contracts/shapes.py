@@ -1,10 +1,10 @@
-"""The wire shapes: one function each that puts the sender's fields in our places, and a line in SHAPES that says how
-the shape is recognised.
+"""The wire shapes: one function each that puts the sender's fields in our places, and a line in `read_shape` that says
+how the shape is recognised.
 
 What all shapes share (identifiers, times, event id, leftovers) is done in `ingestion.contracts.wire`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -72,9 +72,14 @@ class Draft(NamedTuple):
 
 def read_shape(call: JsonObject, origin: Origin) -> Draft:
     """Recognise the shape of a call and read it. Raises Refused if it has none, or breaks its own."""
-    for matches, shape in SHAPES:
-        if matches(call, origin):
-            return shape(call, origin)
+    if origin.trigger is not None:
+        return _trigger(call, origin, origin.trigger)
+    if "event_name" in call or "event_type" in call:
+        return _flat(call, origin)
+    if "type" in call or origin.call_type is not None:
+        return _segment(call, origin)
+    if "event" in call:
+        return _server(call)
     reason = "no known shape: send `type` (Segment spec), `event` (server event) or `event_name` (flat)"
     raise Refused("unknown_shape", Fault("", reason))
 
@@ -90,18 +95,18 @@ def _segment(call: JsonObject, origin: Origin) -> Draft:
     if kind == "identify" and not traits and isinstance(call.get("context"), dict):
         traits = call["context"].get("traits")  # where RudderStack's SDKs put them
     return Draft(
-        shape="segment",
-        type=kind,
-        name=call.get(name),
-        properties=call.get("properties"),
-        traits=traits,
-        used=("type", name, "properties", "previousId"),
-        identifiers=_previous_id(call) if kind == "alias" else (),
-        spelling={"name": name},
+        "segment",
+        kind,
+        call.get(name),
+        call.get("properties"),
+        ("type", name, "properties", "previousId"),
+        traits,
+        _previous_id(call) if kind == "alias" else (),
+        {"name": name},
     )
 
 
-def _server(call: JsonObject, origin: Origin) -> Draft:
+def _server(call: JsonObject) -> Draft:
     return Draft(
         shape="server",
         type="track",
@@ -129,9 +134,8 @@ def _flat(call: JsonObject, origin: Origin) -> Draft:
     )
 
 
-def _trigger(call: JsonObject, origin: Origin) -> Draft:
-    assert origin.trigger is not None
-    trigger = origin.trigger.of(call.get("version"))
+def _trigger(call: JsonObject, origin: Origin, versions: Versions) -> Draft:
+    trigger = versions.of(call.get("version"))
     if origin.channel == "client" and not trigger.declaration.browsers:
         reason = "is not for the public keys of web pages; send it from a server"
         raise Refused("not_for_browsers", Fault("", reason))
@@ -139,7 +143,7 @@ def _trigger(call: JsonObject, origin: Origin) -> Draft:
     return Draft(
         shape="trigger",
         type="track",
-        name=origin.trigger.name,
+        name=versions.name,
         properties=call.get("properties"),
         traits=call.get("traits"),
         used=("version", "properties"),
@@ -148,18 +152,6 @@ def _trigger(call: JsonObject, origin: Origin) -> Draft:
         recipient=trigger.declaration.audience.identifiers,
         flags=tuple(f"{DRIFT}{name[:64]}" for name in drift[:DRIFT_NAMED]),
     )
-
-
-SHAPES: tuple[
-    tuple[Callable[[JsonObject, Origin], bool], Callable[[JsonObject, Origin], Draft]],
-    ...,
-] = (
-    (lambda call, origin: origin.trigger is not None, _trigger),
-    (lambda call, origin: "event_name" in call or "event_type" in call, _flat),
-    (lambda call, origin: "type" in call or origin.call_type is not None, _segment),
-    (lambda call, origin: "event" in call, _server),
-)
-"""How a shape is recognised, and its reader. The first that matches reads."""
 
 
 def _previous_id(call: JsonObject) -> list[Identifier]:

@@ -5,9 +5,8 @@ is `ingestion.contracts.shapes`.
 """
 
 import hashlib
-from collections.abc import Iterable
-from itertools import chain
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -17,7 +16,7 @@ from ingestion.contracts.base import Identifier, JsonObject
 from ingestion.contracts.clock import Named, Times, read_times
 from ingestion.contracts.events import Channel, Event
 from ingestion.contracts.identifiers import (
-    TOP_LEVEL,
+    SPELLINGS,
     envelope_identifiers,
     payload_identifiers,
     read_value,
@@ -41,9 +40,11 @@ SENT_AT = ("sentAt", "sent_at")
 ORIGINAL = ("originalTimestamp", "original_timestamp")
 TIMESTAMP = ("timestamp", "occurred_at")
 PLACED = frozenset(
-    [*EVENT_ID, *SENT_AT, *ORIGINAL, *TIMESTAMP]
-    + ["context", "consent", "traits", "writeKey"]
-    + [spelling for spellings in TOP_LEVEL.values() for spelling in spellings]
+    {
+        *(*EVENT_ID, *SENT_AT, *ORIGINAL, *TIMESTAMP),
+        *("context", "consent", "traits", "writeKey"),
+        *SPELLINGS,
+    }
 )
 """Envelope fields that every shape has a place for."""
 
@@ -70,54 +71,92 @@ KNOWN = frozenset(
 )
 """Fields that the field's SDKs send and that carry no news when they turn up."""
 
+LAYOUTS_KEPT = 256
+"""An SDK sends a handful of them. A stranger's own cost memory, at most an event's worth of names each."""
+
+
+class Layout(NamedTuple):
+    """What the names of a call's fields alone tell, worked out once for all calls that have the same."""
+
+    identifiers: tuple[str, ...]
+    event_id: tuple[str, ...]
+    sent_at: tuple[str, ...]
+    original: tuple[str, ...]
+    timestamp: tuple[str, ...]
+    leftover: tuple[str, ...]
+    has_unknown: bool
+
+
+@lru_cache(LAYOUTS_KEPT)
+def layout(names: tuple[str, ...], used: tuple[str, ...]) -> Layout:
+    """The layout of calls with fields of these names, of which the shape used some."""
+    leftover = tuple(n for n in names if n not in PLACED and n not in used)
+    return Layout(
+        identifiers=tuple(each for each in SPELLINGS if each in names),
+        event_id=_there(EVENT_ID, names),
+        sent_at=_there(SENT_AT, names),
+        original=_there(ORIGINAL, names),
+        timestamp=_there(TIMESTAMP, names),
+        leftover=leftover,
+        has_unknown=not KNOWN.issuperset(leftover),
+    )
+
+
+def _there(spellings: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """The spellings that occur; the first where none does, because it is what a fault is named by."""
+    return tuple(each for each in spellings if each in names) or spellings[:1]
+
 
 def read_event(call: JsonObject, origin: Origin, record_id: UUID) -> Event:
     """The canonical event of a call in any shape. Raises Refused with every reason that was found."""
     flags: list[str] = []
     call = _unnested(call, flags)
     draft = read_shape(call, origin)
-    context = _context(call, draft, origin, flags)
+    fields = layout(tuple(call), draft.used)
+    context = _context(call, fields, origin, flags)
     people_traits = None if draft.type == "group" else draft.traits
-    declared = origin.mapping.found(
-        properties=draft.properties, traits=draft.traits, context=context
-    )
+    declared = origin.mapping.found(draft.properties, draft.traits, context)
     identifiers = [
-        *envelope_identifiers(call),
+        *envelope_identifiers(call, fields.identifiers),
         *draft.identifiers,
         *payload_identifiers(people_traits, context, declared, flags),
     ]
     _check_recipient(draft, identifiers)
-    times = _times(call, origin)
+    times = _times(call, fields, origin)
+    event_id = given_event_id(call, origin, fields.event_id)
     try:
-        return Event(
-            record_id=record_id,
-            contract=draft.contract,
-            contract_version=draft.contract_version,
-            source_id=origin.source_id,
-            received_at=origin.received_at,
-            event_id=given_event_id(call, origin)
-            or _derived_id(call, origin, record_id),
-            type=draft.type,
-            name=draft.name,
-            occurred_at=times.occurred_at,
-            sent_at=times.sent_at,
-            original_timestamp=times.original_timestamp,
-            identifiers=without_repeats(identifiers),
-            properties=draft.properties,
-            traits=draft.traits,
-            context=context,
-            channel=_channel(call, origin),
-            consent=_consent(call, context),
-            shape=draft.shape,
-            flags=_without_repeats(flags, draft.flags, times.flags),
+        return Event.model_validate(
+            {
+                "record_id": record_id,
+                "contract": draft.contract,
+                "contract_version": draft.contract_version,
+                "source_id": origin.source_id,
+                "received_at": origin.received_at,
+                "event_id": event_id or _derived_id(call, origin, record_id),
+                "type": draft.type,
+                "name": draft.name,
+                "occurred_at": times.occurred_at,
+                "sent_at": times.sent_at,
+                "original_timestamp": times.original_timestamp,
+                "identifiers": without_repeats(identifiers),
+                "properties": draft.properties,
+                "traits": draft.traits,
+                "context": context,
+                "channel": _channel(call, origin),
+                "consent": _consent(call, context),
+                "shape": draft.shape,
+                "flags": list(dict.fromkeys([*flags, *draft.flags, *times.flags])),
+            }
         )
     except ValidationError as error:
         raise from_pydantic(error, draft.spelling) from None
 
 
-def given_event_id(call: JsonObject, origin: Origin) -> str | None:
+def given_event_id(
+    call: JsonObject, origin: Origin, spellings: tuple[str, ...] = EVENT_ID
+) -> str | None:
     """The id the sender gave the event, in the body or in the request's header, if it did."""
-    found = _id(*_first(call, EVENT_ID))
+    found = _id(*_first(call, spellings))
     if found is None and origin.idempotency_key:
         found = _id("Idempotency-Key", origin.idempotency_key)
     return found
@@ -128,10 +167,6 @@ def _id(path: str, value: Any) -> str | None:
         return read_value(value)
     except ValueError as error:
         raise invalid(path, str(error)) from None
-
-
-def _without_repeats(*flags: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(chain(*flags))) if any(flags) else []
 
 
 def content(call: JsonObject) -> JsonObject:
@@ -153,7 +188,7 @@ def _unnested(call: JsonObject, flags: list[str]) -> JsonObject:
 
 
 def _context(
-    call: JsonObject, draft: Draft, origin: Origin, flags: list[str]
+    call: JsonObject, fields: Layout, origin: Origin, flags: list[str]
 ) -> JsonObject | None:
     """The call's context over its batch's, with the leftovers of the envelope under `extra`."""
     given = call.get("context")
@@ -162,14 +197,10 @@ def _context(
     context = {**origin.context, **(given or {})}
     if origin.user_agent and not context.get("userAgent"):
         context["userAgent"] = origin.user_agent
-    extra = {
-        name: value
-        for name, value in call.items()
-        if name not in PLACED and name not in draft.used
-    }
-    if not extra.keys() <= KNOWN:
+    if fields.has_unknown:
         flags.append("unknown_field")
-    if extra:
+    if fields.leftover:
+        extra = {name: call[name] for name in fields.leftover}
         own = context.get("extra")
         context["extra"] = {**own, **extra} if isinstance(own, dict) else extra
     return context or None
@@ -184,12 +215,12 @@ def _check_recipient(draft: Draft, identifiers: list[Identifier]) -> None:
         raise Refused("invalid_trigger", Fault(draft.recipient[0], reason))
 
 
-def _times(call: JsonObject, origin: Origin) -> Times:
-    sent = _first(call, SENT_AT)[1]
+def _times(call: JsonObject, fields: Layout, origin: Origin) -> Times:
+    sent = _first(call, fields.sent_at)[1]
     return read_times(
         origin.received_at,
-        given=_first(call, TIMESTAMP),
-        original=_first(call, ORIGINAL),
+        given=_first(call, fields.timestamp),
+        original=_first(call, fields.original),
         sent=origin.sent_at if sent is None else sent,
     )
 
@@ -228,6 +259,7 @@ def _consent(call: JsonObject, context: JsonObject | None) -> Any:
 def _first(call: JsonObject, spellings: tuple[str, ...]) -> Named:
     """The first spelling that has a value, and the value."""
     for spelling in spellings:
-        if call.get(spelling) is not None:
-            return spelling, call[spelling]
+        value = call.get(spelling)
+        if value is not None:
+            return spelling, value
     return spellings[0], None

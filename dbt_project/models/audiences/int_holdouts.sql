@@ -1,6 +1,6 @@
--- Members whom no destination is told about, so that the effect of telling can be measured.
--- The group is decided by the id under which a person first entered the audience, so
--- neither a promotion nor a merge moves whoever was there first.
+-- Members whom no destination is told about, so that the effect of telling can be
+-- measured. The group is decided by the id under which a person first entered the
+-- audience, so neither a promotion nor a merge moves whoever was there first.
 with
 
 members as (select * from {{ ref('int_audiences_evaluated') }}),

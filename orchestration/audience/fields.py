@@ -1,0 +1,95 @@
+"""What a rule may ask: the columns of public models and their kinds, as the models' own yml files declare them."""
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ingestion.contracts.strict_yaml import read_yaml
+from ingestion.settings import PROJECT_ROOT
+
+MODELS = PROJECT_ROOT / "dbt_project/models"
+# What depends on the clock by its very name: told to a destination, it would be sent again without anything happening.
+AGEING = re.compile(
+    r"^days_since_|_\d+d$|^(engagement_score|churn_risk|recency_score|rfm_segment)$"
+)
+# A property as it was sent: names joined by dots.
+LOOSE = re.compile(r"(properties|context)((?:\.[A-Za-z0-9_$ -]+)+)")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of rows that can be asked, and what puts them in order."""
+
+    model: str
+    relation: str
+    time: str | None = None
+    ties: tuple[str, ...] = ()
+
+
+PROFILES = Source("dim_profiles", "profiles")
+EVENTS = Source("fct_profile_events", "events", "occurred_at", ("record_id",))
+PURCHASES = Source("fct_orders", "orders", "ordered_at", ("order_id",))
+ORDERS = Source("fct_orders", "orders", "last_event_at", ("order_id",))
+ORDER_LINES = Source(
+    "fct_order_lines", "order_lines", "ordered_at", ("order_id", "line_number")
+)
+SESSIONS = Source("fct_sessions", "sessions", "started_at", ("session_id",))
+SUBSCRIPTIONS = Source("fct_subscriptions", "subscriptions")
+
+
+@cache
+def declared(model: str) -> dict[str, Any]:
+    """What the yml beside a model says of it."""
+    found = next(MODELS.rglob(f"{model}.yml"), None)
+    if found is None:
+        raise LookupError(f"There is no model {model} with a yml beside it.")
+    described: dict[str, Any] = read_yaml(found)["models"][0]
+    return described
+
+
+def columns(model: str) -> dict[str, str]:
+    """Column → data type of a public model."""
+    return {
+        column["name"]: column["data_type"] for column in declared(model)["columns"]
+    }
+
+
+def kind_of(source: Source, name: str) -> str:
+    """text, number, boolean, time, or loose for what is text but may hold anything. Raises ValueError with a sentence."""
+    if source is EVENTS and LOOSE.fullmatch(name):
+        return "loose"
+    known = {
+        column: kind
+        for column, data_type in columns(source.model).items()
+        if (kind := _kind(data_type)) and not column.startswith("_")
+    }
+    if name in known:
+        return known[name]
+    near = get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(known)}"
+    if source is EVENTS:
+        hint += f" A property as it was sent is `properties.{name}`."
+    raise ValueError(f"{source.model} has no field `{name}`; {hint}")
+
+
+def _kind(data_type: str) -> str | None:
+    if data_type.startswith(("decimal", "bigint", "integer")):
+        return "number"
+    return {
+        "varchar": "text",
+        "uuid": "text",
+        "boolean": "boolean",
+        "timestamp": "time",
+        "date": "time",
+    }.get(data_type)
+
+
+def audiences() -> list[str]:
+    """Names of the audiences that have a model, without the prefix."""
+    folder: Path = MODELS / "audiences"
+    return sorted(
+        path.stem.removeprefix("audience_") for path in folder.glob("audience_*.sql")
+    )

@@ -1,0 +1,412 @@
+"""Rule files as pydantic models: what may be asked about a person, and the words for it.
+
+What each word means is said here, once; audiences/README.md shows them. Which columns there are is fields.py's
+business, reading a file and telling mistakes is loading.py's, SQL is compiling.py's.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from orchestration.audience.times import Duration, Moment, parse_duration, parse_moment
+
+
+def _number(value: object) -> object:
+    """YAML's floats become the decimals that were written."""
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+Length = Annotated[Duration, BeforeValidator(parse_duration)]
+Instant = Annotated[Moment, BeforeValidator(parse_moment)]
+Number = Annotated[StrictInt | Decimal, BeforeValidator(_number)]
+Value = Annotated[
+    StrictBool | StrictInt | Decimal | datetime | date | StrictStr,
+    Field(union_mode="left_to_right"),
+    BeforeValidator(_number),
+]
+Values = Annotated[tuple[Value, ...], Field(min_length=1)]
+Text = Annotated[StrictStr, Field(min_length=1)]
+
+
+class Part(BaseModel):
+    """Part of a rule; an unknown word is a mistake."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_by_name=False,
+        validate_by_alias=True,
+        arbitrary_types_allowed=True,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_something(cls, given: Any) -> Any:
+        empty = (
+            [k for k, v in given.items() if v is None]
+            if isinstance(given, dict)
+            else []
+        )
+        if empty:
+            raise ValueError(
+                f"`{empty[0]}` has no value; for what is missing write `exists: false`"
+            )
+        return given
+
+    def said(self, words: type["Part"] | None = None) -> dict[str, Any]:
+        """The words that were written, by their names here; only those of `words` when it is given."""
+        known = words.model_fields if words else type(self).model_fields
+        return {
+            name: getattr(self, name)
+            for name in known
+            if name in self.model_fields_set and name != "ignoring_case"
+        }
+
+
+class Window(Part):
+    """When something happened. Several words all have to hold.
+
+    Without a word for the end (`last`, `next`, `until`, `before`, `on`), rows at or after as_of do not count.
+    """
+
+    last: Length | None = None
+    """At most so long before as_of, exactly so long included; before as_of itself."""
+    next: Length | None = None
+    """From as_of, itself included, to so long after it, not included."""
+    since: Instant | None = None
+    """At that time or later."""
+    until: Instant | None = None
+    """At that time or earlier."""
+    after: Instant | None = None
+    """Later than that time."""
+    before: Instant | None = None
+    """Earlier than that time."""
+    on: Instant | None = None
+    """On the day, in UTC, of that time."""
+
+    @property
+    def has_end(self) -> bool:
+        return bool({"last", "next", "until", "before", "on"} & self.model_fields_set)
+
+
+class Amount(Part):
+    """A comparison of numbers. Several words all have to hold."""
+
+    is_: Number | None = Field(None, alias="is")
+    is_not: Number | None = None
+    at_least: Number | None = None
+    at_most: Number | None = None
+    more_than: Number | None = None
+    less_than: Number | None = None
+
+    @model_validator(mode="after")
+    def _compares(self) -> Self:
+        if not self.said(Amount):
+            raise ValueError("says no number: add `at_least: 1`, for example")
+        return self
+
+
+class Comparison(Window):
+    """A comparison of one value. Several words all have to hold; a missing value satisfies none but `exists: false`."""
+
+    is_: Value | None = Field(None, alias="is")
+    is_not: Value | None = None
+    at_least: Number | None = None
+    at_most: Number | None = None
+    more_than: Number | None = None
+    less_than: Number | None = None
+    in_: Values | None = Field(None, alias="in")
+    not_in: Values | None = None
+    contains: Text | None = None
+    starts_with: Text | None = None
+    ends_with: Text | None = None
+    exists: StrictBool | None = None
+    ignoring_case: StrictBool = False
+    """Whether texts are compared without regard to case. They are exact otherwise."""
+
+    @model_validator(mode="after")
+    def _compares(self) -> Self:
+        if not self.said(Comparison):
+            raise ValueError("says nothing: add `is: …` or `exists: true`, for example")
+        return self
+
+
+class FieldIs(Comparison):
+    """A field of an event, order, session, subscription or order line; of events also `properties.…` and `context.…`."""
+
+    field: Text
+
+
+class AllFilters(Part):
+    all_: tuple["Filter", ...] = Field(alias="all")
+
+
+class AnyFilters(Part):
+    any_: tuple["Filter", ...] = Field(alias="any")
+
+
+class NoneFilters(Part):
+    none_: tuple["Filter", ...] = Field(alias="none")
+
+
+class Counted(Part):
+    """Rows of a kind, and how many of them a person must have: at least one when nothing is said."""
+
+    where: tuple["Filter", ...] = ()
+    """All of these hold for the row."""
+    when: Window | None = None
+    take: Literal["first", "last"] | None = None
+    """Only the person's first or last row until as_of is looked at; `where` and `when` then judge that one."""
+    count: Amount | None = None
+    total: "Measure | None" = None
+    """The sum of a field; 0 where there is nothing to add."""
+    distinct: "Measure | None" = None
+    """How many different values a field has."""
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.take and self.when and self.when.next:
+            raise ValueError("`take` looks back from as_of, so `next` finds nothing")
+        return self
+
+
+class Measure(Amount):
+    of: Text
+
+
+class Step(Part):
+    """What came afterwards: later than the event before it, by time and then by record."""
+
+    event: "EventNames"
+    where: tuple["Filter", ...] = ()
+    within: Length | None = None
+    """At most so long after the event before it, exactly so long included."""
+    then: "Step | None" = None
+    not_then: "Step | None" = None
+
+
+def _names(given: object) -> object:
+    return (given,) if isinstance(given, str) else given
+
+
+EventName = Annotated[StrictStr, Field(pattern=r"^[a-z0-9_]+$")]
+EventNames = Annotated[
+    tuple[EventName, ...], Field(min_length=1), BeforeValidator(_names)
+]
+
+
+class EventRule(Counted):
+    """Events by their canonical names (event_taxonomy); `any` is every event."""
+
+    event: EventNames
+    then: Step | None = None
+    """An event counts only when this came afterwards."""
+    not_then: Step | None = None
+    """An event counts only when this did not come afterwards."""
+
+
+class OrderRule(Counted):
+    """`purchases` at the time of ordering; `carts` (left or in use) and `any` at the time of the last activity."""
+
+    orders: Literal["purchases", "carts", "any"]
+
+
+class OrderLineRule(Counted):
+    """Lines of orders that were bought, at the time of ordering."""
+
+    order_lines: Literal["bought"]
+
+
+class SessionRule(Counted):
+    """Sessions by their start; bots have none."""
+
+    sessions: Literal["any", "engaged"]
+
+
+class SubscriptionRule(Counted):
+    """Subscriptions: `running` ones are not over at as_of. They have no time of their own; ask their fields."""
+
+    subscriptions: Literal["any", "running"]
+
+    @field_validator("when", "take")
+    @classmethod
+    def _has_no_time(cls, given: object) -> object:
+        if given is not None:
+            raise ValueError(
+                "a subscription has no time of its own; ask a field: "
+                "`where: [{field: contract_ends_at, next: 30 days}]`"
+            )
+        return given
+
+
+class ProfileRule(Comparison):
+    """A trait: a column of dim_profiles."""
+
+    profile: Text
+
+
+class AttributeRule(Comparison):
+    """Any attribute that was ever told, by its path, as it stands at as_of."""
+
+    attribute: Text
+
+
+class ConsentRule(Part):
+    """`granted`: some contact point agreed and did not refuse. `denied`: some contact point refused."""
+
+    consent: Text
+    """The purpose."""
+    is_: Literal["granted", "denied"] = Field("granted", alias="is")
+    channel: Text | None = None
+    """Words about this channel and about all channels count. Any word counts when it is left out."""
+    contact: Text | None = None
+    """Only contact points of this type, such as `email`."""
+
+
+class AudienceRule(Part):
+    """Membership in another audience."""
+
+    audience: Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class All(Part):
+    """Every one holds; so it holds when there are none."""
+
+    all_: tuple["Condition", ...] = Field(alias="all")
+
+
+class Any_(Part):  # noqa: N801 - `Any` is taken
+    """At least one holds; so it does not hold when there are none."""
+
+    any_: tuple["Condition", ...] = Field(alias="any")
+
+
+class None_(Part):  # noqa: N801 - as above
+    """None holds: exactly where `any` would not."""
+
+    none_: tuple["Condition", ...] = Field(alias="none")
+
+
+# The first word of a condition says what it is about.
+CONDITIONS: dict[str, type[Part]] = {
+    "all": All,
+    "any": Any_,
+    "none": None_,
+    "profile": ProfileRule,
+    "attribute": AttributeRule,
+    "event": EventRule,
+    "orders": OrderRule,
+    "order_lines": OrderLineRule,
+    "sessions": SessionRule,
+    "subscriptions": SubscriptionRule,
+    "consent": ConsentRule,
+    "audience": AudienceRule,
+}
+FILTERS: dict[str, type[Part]] = {
+    "all": AllFilters,
+    "any": AnyFilters,
+    "none": NoneFilters,
+    "field": FieldIs,
+}
+
+
+def _subject(kinds: dict[str, type[Part]]) -> Any:
+    def find(given: Any) -> str | None:
+        if isinstance(given, Part):
+            return next(word for word, kind in kinds.items() if type(given) is kind)
+        named = [word for word in kinds if isinstance(given, dict) and word in given]
+        return named[0] if len(named) == 1 else None
+
+    return Discriminator(
+        find,
+        custom_error_type="subject",
+        custom_error_message=f"has to name exactly one of {', '.join(kinds)}",
+    )
+
+
+Condition = Annotated[
+    Annotated[All, Tag("all")]
+    | Annotated[Any_, Tag("any")]
+    | Annotated[None_, Tag("none")]
+    | Annotated[ProfileRule, Tag("profile")]
+    | Annotated[AttributeRule, Tag("attribute")]
+    | Annotated[EventRule, Tag("event")]
+    | Annotated[OrderRule, Tag("orders")]
+    | Annotated[OrderLineRule, Tag("order_lines")]
+    | Annotated[SessionRule, Tag("sessions")]
+    | Annotated[SubscriptionRule, Tag("subscriptions")]
+    | Annotated[ConsentRule, Tag("consent")]
+    | Annotated[AudienceRule, Tag("audience")],
+    _subject(CONDITIONS),
+]
+Filter = Annotated[
+    Annotated[AllFilters, Tag("all")]
+    | Annotated[AnyFilters, Tag("any")]
+    | Annotated[NoneFilters, Tag("none")]
+    | Annotated[FieldIs, Tag("field")],
+    _subject(FILTERS),
+]
+
+
+class Size(Part):
+    """How many members are expected; outside of it the refresh warns."""
+
+    from_: StrictInt = Field(0, alias="from", ge=0)
+    to: StrictInt | None = None
+
+
+class Rule(Part):
+    """One rule file: an audience. Its name is the file's."""
+
+    description: Text
+    owner: Text
+    purpose: Text
+    who: Condition
+    exclude: tuple[str, ...] = ()
+    """Audiences whose members are not in this one."""
+    tell: tuple[str, ...] = ()
+    """Traits that destinations are told. What changes with the clock alone cannot be one."""
+    destinations: tuple[str, ...] = ()
+    expected_size: Size | None = None
+    holdout_percent: Number | None = Field(None, ge=0, le=100)
+    holdout_salt: Text | None = None
+
+    def condition(self) -> "Condition":
+        """What decides, exclusions included."""
+        if not self.exclude:
+            return self.who
+        excluded = tuple(AudienceRule(audience=name) for name in self.exclude)
+        return All(all=(self.who, None_(none=excluded)))
+
+
+def leaves(condition: "Condition") -> Iterator[Part]:
+    """The conditions that are no groups."""
+    match condition:
+        case All(all_=inner) | Any_(any_=inner) | None_(none_=inner):
+            for each in inner:
+                yield from leaves(each)
+        case _:
+            yield condition
+
+
+_INCOMPLETE: tuple[type[Part], ...] = (
+    *(AllFilters, AnyFilters, NoneFilters, Counted, Step, EventRule, OrderRule),
+    *(OrderLineRule, SessionRule, SubscriptionRule, All, Any_, None_, Rule),
+)
+for _model in _INCOMPLETE:
+    _model.model_rebuild()

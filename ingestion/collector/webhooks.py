@@ -21,7 +21,7 @@ from ingestion.contracts.identifiers import TOP_LEVEL, read_value
 from ingestion.contracts.mappings import at
 from ingestion.contracts.refusals import Fault, Refused
 from ingestion.contracts.shapes import Origin
-from ingestion.contracts.webhooks import ANY, MappedEvent, Taken, Webhook
+from ingestion.contracts.webhooks import ANY, MappedEvent, Taken, Webhook, Where
 
 NO_CENTS = frozenset(
     [
@@ -113,7 +113,7 @@ def numbered(body: Any, webhook: Webhook) -> list[tuple[int | None, Any]]:
 def message_events(
     body: Any, webhook: Webhook, origin: Origin, limits: Limits, item: int | None
 ) -> list[Event]:
-    """What one message becomes; nothing if its topic is ignored. Raises Refused."""
+    """What one message becomes; nothing if its topic is ignored, or means nothing this time. Raises Refused."""
     if not isinstance(body, dict):
         raise Refused("invalid_webhook", Fault("", "a message must be an object"))
     canonical = _canonical(body)
@@ -131,6 +131,8 @@ def message_events(
     hashed = hashlib.sha256(canonical + topic.encode("utf-8", "replace")).hexdigest()
     events = []
     for place, each in enumerate(mapped):
+        if not _is_wanted(message, each.where):
+            continue
         call = _call(message, each, topic)
         call["messageId"] = _message_id(message, hashed, webhook, item, place)
         when = message.at(each.occurred_at) if each.occurred_at else None
@@ -208,6 +210,8 @@ def _value(message: Message, taken: Taken) -> Any:
     if taken.path is None:
         return taken.constant
     value = message.at(taken.path)
+    if value is None and taken.otherwise:
+        value = message.at(taken.otherwise)
     if value is None:
         return None
     if taken.values:
@@ -215,22 +219,39 @@ def _value(message: Message, taken: Taken) -> Any:
             str(value).lower() if isinstance(value, bool) else _text(value)
         )
     if taken.each:
-        members = value if isinstance(value, list) else [value]
-        return [
-            _taken(replace(message, payload=member), taken.each) for member in members
-        ]
-    if taken.unit == "major":
+        return [_taken(each, taken.each) for each in _members(message, value, taken)]
+    currency = _text(message.at(taken.currency)) if taken.currency else None
+    if taken.sum:
+        said = (each.at(taken.sum) for each in _members(message, value, taken))
+        amounts = (_amount(each, currency, taken.sum) for each in said if each)
+        return format(sum(amounts, Decimal()), "f")
+    if currency is None:
         return value
-    currency = _text(message.at(taken.currency)) if taken.currency else ""
-    return _major(value, currency, taken.path)
+    return format(_amount(value, currency, taken.path), "f")
 
 
-def _major(value: Any, currency: str, path: str) -> str:
-    """An amount in major units as exact text."""
-    places = 2
-    if currency.upper() in NO_CENTS:
+def _members(message: Message, value: Any, taken: Taken) -> list[Message]:
+    """The members of a list that count, each as a message of its own."""
+    members = value if isinstance(value, list) else [value]
+    found = (replace(message, payload=member) for member in members)
+    return [each for each in found if _is_wanted(each, taken.where)]
+
+
+def _is_wanted(message: Message, where: Where) -> bool:
+    for path, wanted in where.items():
+        value = message.at(path)
+        if value is None or (ANY not in wanted and _text(value) not in wanted):
+            return False
+    return True
+
+
+def _amount(value: Any, currency: str | None, path: str) -> Decimal:
+    """An amount in major units: given in them, or in the smallest unit of a currency, if one is named (`""` counts in
+    hundredths)."""
+    places = 0 if currency is None else 2
+    if currency and currency.upper() in NO_CENTS:
         places = 0
-    elif currency.upper() in THREE_PLACES:
+    elif currency and currency.upper() in THREE_PLACES:
         places = 3
     try:
         amount = Decimal(str(value)).scaleb(-places)
@@ -239,7 +260,7 @@ def _major(value: Any, currency: str, path: str) -> str:
     is_sane = amount.is_finite() and (not amount or -12 < amount.adjusted() < 15)
     if isinstance(value, bool) or not is_sane:
         raise Refused("invalid_webhook", Fault(path, "must be an amount of money"))
-    return format(amount, "f")
+    return amount
 
 
 def _consent(message: Message, mapped: MappedEvent) -> JsonObject:

@@ -39,16 +39,31 @@ class Declared(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _as_listed(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+Wanted = Annotated[tuple[str, ...], BeforeValidator(_as_listed)]
+Where = dict[Path, Wanted]
+"""What has to stand at each path: one of these texts, or `"*"` for anything at all."""
+
+
 class Taken(Declared):
     """A value taken from a message: as it is, as money in major units, or from each member of a list."""
 
     path: Path | None = None
+    otherwise: Path | None = None
+    """Where to look when nothing stands at `path`."""
     constant: str | int | float | bool | None = None
     unit: Literal["major", "cents", "minor"] = "major"
     """`minor` is the currency's smallest unit, as payment services count: 1000 are 10.00 EUR, or 1000 JPY."""
     currency: Path | None = None
     each: dict[Name, "Value"] = {}
     """Names and paths within each member of the list at `path`."""
+    sum: Path | None = None
+    """The amount within each member of the list at `path`, of which the total is taken."""
+    where: Where = {}
+    """The members that count."""
     values: dict[str, str] = {}
     """What each value means here, such as `"true": denied`; any other is left out."""
 
@@ -60,6 +75,10 @@ class Taken(Declared):
             raise ValueError(
                 "`unit: minor` needs `currency`, the path of its code, and nothing else does"
             )
+        if self.sum and self.each:
+            raise ValueError("give either `each` or `sum`")
+        if self.where and not (self.sum or self.each):
+            raise ValueError("`where` chooses among members, for `each` or `sum`")
         _check_apart(self.each)
         return self
 
@@ -90,6 +109,8 @@ class MappedEvent(Declared):
     traits: dict[Name, Value] = {}
     consent: dict[Purpose, Literal["granted", "denied"] | Taken] = {}
     occurred_at: Path | None = None
+    where: Where = {}
+    """The messages of the topic that mean this; all if unset."""
 
     @model_validator(mode="after")
     def _names_are_apart(self) -> Self:

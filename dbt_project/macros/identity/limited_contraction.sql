@@ -4,10 +4,11 @@
 
   In the round of a rank, every node of the rank touches the profiles that its edges to stronger nodes lead to.
 
-  1. Touch: the profiles each node of the rank touches, and the edges within the rank.
+  1. Touch: for each node of the rank a profile that it touches and whether it touches several, and the edges within
+     the rank (peers).
   2. Separate: a node that touches one profile, in which sits a partner it must never meet, loses those edges.
   3. Group: nodes that touch several profiles, and edges within the rank, are joins; profiles and nodes connected by
-     joins are a group.
+     joins are a group. Most nodes join nothing, so only here all the profiles of a node are listed.
   4. Test: a group breaks when it would hold more of a type than the type's limit, or a pair that must never meet.
   5. Settle: the profiles of a whole group become one. All joins of a broken group are demoted: its nodes that touch
      several profiles are shared and get no label, its edges within the rank are dropped. Everything else joins the
@@ -41,7 +42,7 @@
         {%- endif -%}
         {%- do find_joiners() -%}
         {%- if count_scratch('joiners') > 0 -%}
-            {%- do group_joins() -%}
+            {%- do group_joins(rank) -%}
             {%- do test_limits() -%}
             {%- if has_nevers -%}
                 {%- do test_nevers() -%}
@@ -49,61 +50,61 @@
             {%- do settle_groups() -%}
         {%- endif -%}
         {%- do settle_others(rank) -%}
-        {%- do drop_scratch(['touches', 'peers', 'joiners']) -%}
+        {%- do drop_scratch(['touched', 'peers', 'joiners']) -%}
     {%- endfor -%}
 {%- endmacro %}
 
-{# The graph as scratch tables: node_types, nodes, edges (oriented from strong to weak), nevers (both ways). #}
+{#
+  The graph as scratch tables: node_types (one row per node and type it counts as), nodes, edges (oriented from strong
+  to weak, repeats possible), nevers (both ways).
+#}
 {% macro read_graph(graph_sql) -%}
-    {%- call create_scratch('graph') -%}
-        select kind, node_a, node_b, type_rank, max_per_profile from ({{ graph_sql }}) as graph
-    {%- endcall -%}
     {%- call create_scratch('node_types') -%}
-        select distinct node_a as node_id, type_rank, max_per_profile
-        from {{ scratch('graph') }}
-        where kind = 'node'
+        select node_a as node_id, rank_a as type_rank, max_per_profile
+        from ({{ graph_sql }}) as graph
+        where kind in ('node', 'also')
     {%- endcall -%}
     {%- call create_scratch('nodes') -%}
-        select node_id, min(type_rank) as node_rank
-        from {{ scratch('node_types') }}
-        group by node_id
+        select node_a as node_id, rank_a as node_rank
+        from ({{ graph_sql }}) as graph
+        where kind = 'node'
     {%- endcall -%}
     {%- call create_scratch('edges') -%}
-        select distinct
-            case when a.node_rank <= b.node_rank then a.node_id else b.node_id end as strong_id,
-            case when a.node_rank <= b.node_rank then b.node_id else a.node_id end as weak_id,
-            least(a.node_rank, b.node_rank) as strong_rank,
-            greatest(a.node_rank, b.node_rank) as weak_rank
-        from {{ scratch('graph') }} as graph
-        inner join {{ scratch('nodes') }} as a on graph.node_a = a.node_id
-        inner join {{ scratch('nodes') }} as b on graph.node_b = b.node_id
-        where graph.kind = 'edge' and graph.node_a <> graph.node_b
+        select
+            case when rank_a <= rank_b then node_a else node_b end as strong_id,
+            case when rank_a <= rank_b then node_b else node_a end as weak_id,
+            least(rank_a, rank_b) as strong_rank,
+            greatest(rank_a, rank_b) as weak_rank
+        from ({{ graph_sql }}) as graph
+        where kind = 'edge' and node_a <> node_b
     {%- endcall -%}
     {%- call create_scratch('nevers') -%}
         select node_a as node_id, node_b as partner_id
-        from {{ scratch('graph') }}
+        from ({{ graph_sql }}) as graph
         where kind = 'never' and node_a <> node_b
         union
         select node_b as node_id, node_a as partner_id
-        from {{ scratch('graph') }}
+        from ({{ graph_sql }}) as graph
         where kind = 'never' and node_a <> node_b
     {%- endcall -%}
-    {%- do drop_scratch(['graph']) -%}
 {%- endmacro %}
 
 {# Step 1. #}
 {% macro touch_profiles(rank) -%}
-    {%- call create_scratch('touches') -%}
-        select distinct
+    {%- call create_scratch('touched') -%}
+        select
             edges.weak_id as node_id,
-            coalesce(merges.root_id, labels.profile_id) as profile_id
+            min(coalesce(merges.root_id, labels.profile_id)) as profile_id,
+            min(coalesce(merges.root_id, labels.profile_id))
+            < max(coalesce(merges.root_id, labels.profile_id)) as touches_several
         from {{ scratch('edges') }} as edges
         inner join {{ scratch('labels') }} as labels on edges.strong_id = labels.node_id
         left join {{ scratch('merges') }} as merges on labels.profile_id = merges.profile_id
         where edges.weak_rank = {{ rank }} and edges.strong_rank < {{ rank }}
+        group by edges.weak_id
     {%- endcall -%}
     {%- call create_scratch('peers') -%}
-        select strong_id as node_a, weak_id as node_b
+        select distinct strong_id as node_a, weak_id as node_b
         from {{ scratch('edges') }}
         where weak_rank = {{ rank }} and strong_rank = {{ rank }}
     {%- endcall -%}
@@ -111,68 +112,72 @@
 
 {# Step 2. A partner sits in a profile already, or touches that one profile in this round, too. #}
 {% macro separate_partners() -%}
-    {%- call create_scratch('singles') -%}
-        select node_id, min(profile_id) as profile_id
-        from {{ scratch('touches') }}
-        group by node_id
-        having count(*) = 1
-    {%- endcall -%}
     {%- call create_scratch('separated') -%}
-        select singles.node_id, min(nevers.partner_id) as partner_id
-        from {{ scratch('singles') }} as singles
-        inner join {{ scratch('nevers') }} as nevers on singles.node_id = nevers.node_id
+        select touched.node_id, min(nevers.partner_id) as partner_id
+        from {{ scratch('touched') }} as touched
+        inner join {{ scratch('nevers') }} as nevers on touched.node_id = nevers.node_id
         inner join (
             select labels.node_id, coalesce(merges.root_id, labels.profile_id) as profile_id
             from {{ scratch('labels') }} as labels
             left join {{ scratch('merges') }} as merges on labels.profile_id = merges.profile_id
             union all
-            select node_id, profile_id from {{ scratch('singles') }}
+            select node_id, profile_id from {{ scratch('touched') }}
+            where not touches_several
         ) as partners
             on
                 nevers.partner_id = partners.node_id
-                and singles.profile_id = partners.profile_id
-        group by singles.node_id
+                and touched.profile_id = partners.profile_id
+        where not touched.touches_several
+        group by touched.node_id
     {%- endcall -%}
     {%- call append_scratch('demotions') -%}
         select node_id, partner_id as other_id, 'separate' as demotion, cast(null as bigint) as rule_rank
         from {{ scratch('separated') }}
     {%- endcall -%}
-    {%- call create_scratch('kept_touches') -%}
-        select touches.node_id, touches.profile_id
-        from {{ scratch('touches') }} as touches
-        left join {{ scratch('separated') }} as separated on touches.node_id = separated.node_id
+    {%- call create_scratch('kept_touched') -%}
+        select touched.node_id, touched.profile_id, touched.touches_several
+        from {{ scratch('touched') }} as touched
+        left join {{ scratch('separated') }} as separated on touched.node_id = separated.node_id
         where separated.node_id is null
     {%- endcall -%}
-    {%- call create_scratch('touches') -%}
-        select node_id, profile_id from {{ scratch('kept_touches') }}
+    {%- call create_scratch('touched') -%}
+        select node_id, profile_id, touches_several from {{ scratch('kept_touched') }}
     {%- endcall -%}
-    {%- do drop_scratch(['singles', 'separated', 'kept_touches']) -%}
+    {%- do drop_scratch(['separated', 'kept_touched']) -%}
 {%- endmacro %}
 
-{# Step 3: nodes that join, with how many profiles they touch, then the groups that joins connect. #}
+{# Step 3: nodes that join, then all the profiles they touch, and the groups that joins connect. #}
 {% macro find_joiners() -%}
     {%- call create_scratch('joiners') -%}
         select
             candidates.node_id,
-            sum(candidates.touch) as touch_count,
-            max(candidates.profile_id) as profile_id
+            min(candidates.profile_id) as profile_id,
+            max(candidates.several) = 1 as touches_several
         from (
-            select node_id, 1 as touch, profile_id, 0 as is_peer from {{ scratch('touches') }}
+            select node_id, profile_id, 1 as several from {{ scratch('touched') }}
+            where touches_several
             union all
-            select node_a, 0, cast(null as bigint), 1 from {{ scratch('peers') }}
-            union all
-            select node_b, 0, cast(null as bigint), 1 from {{ scratch('peers') }}
+            select peers.node_id, touched.profile_id, 0 as several
+            from (
+                select node_a as node_id from {{ scratch('peers') }}
+                union
+                select node_b from {{ scratch('peers') }}
+            ) as peers
+            left join {{ scratch('touched') }} as touched on peers.node_id = touched.node_id
         ) as candidates
         group by candidates.node_id
-        having sum(candidates.touch) > 1 or max(candidates.is_peer) = 1
     {%- endcall -%}
 {%- endmacro %}
 
-{% macro group_joins() -%}
+{% macro group_joins(rank) -%}
     {%- call create_scratch('joins') -%}
-        select joiners.node_id as node_a, touches.profile_id as node_b
-        from {{ scratch('joiners') }} as joiners
-        inner join {{ scratch('touches') }} as touches on joiners.node_id = touches.node_id
+        select joiners.node_id as node_a, coalesce(merges.root_id, labels.profile_id) as node_b
+        from {{ scratch('edges') }} as edges
+        inner join {{ scratch('joiners') }} as joiners on edges.weak_id = joiners.node_id
+        inner join {{ scratch('touched') }} as touched on joiners.node_id = touched.node_id
+        inner join {{ scratch('labels') }} as labels on edges.strong_id = labels.node_id
+        left join {{ scratch('merges') }} as merges on labels.profile_id = merges.profile_id
+        where edges.weak_rank = {{ rank }} and edges.strong_rank < {{ rank }}
         union
         select node_a, node_b from {{ scratch('peers') }}
     {%- endcall -%}
@@ -189,10 +194,10 @@
         from {{ scratch('joiners') }} as joiners
         inner join {{ scratch('join_labels') }} as join_labels on joiners.node_id = join_labels.node_id
         union all
-        select join_labels.component_id as group_id, touches.node_id
-        from {{ scratch('touches') }} as touches
-        inner join {{ scratch('join_labels') }} as join_labels on touches.profile_id = join_labels.node_id
-        left join {{ scratch('joiners') }} as joiners on touches.node_id = joiners.node_id
+        select join_labels.component_id as group_id, touched.node_id
+        from {{ scratch('touched') }} as touched
+        inner join {{ scratch('join_labels') }} as join_labels on touched.profile_id = join_labels.node_id
+        left join {{ scratch('joiners') }} as joiners on touched.node_id = joiners.node_id
         where joiners.node_id is null
     {%- endcall -%}
 {%- endmacro %}
@@ -253,14 +258,14 @@
         from {{ scratch('joiners') }} as joiners
         inner join {{ scratch('join_labels') }} as join_labels on joiners.node_id = join_labels.node_id
         left join {{ scratch('group_roots') }} as group_roots on join_labels.component_id = group_roots.group_id
-        where group_roots.group_id is not null or joiners.touch_count < 2
+        where group_roots.group_id is not null or not joiners.touches_several
     {%- endcall -%}
     {%- call append_scratch('demotions') -%}
         select joiners.node_id, cast(null as bigint) as other_id, 'shared' as demotion, broken_groups.rule_rank
         from {{ scratch('joiners') }} as joiners
         inner join {{ scratch('join_labels') }} as join_labels on joiners.node_id = join_labels.node_id
         inner join {{ scratch('broken_groups') }} as broken_groups on join_labels.component_id = broken_groups.group_id
-        where joiners.touch_count > 1
+        where joiners.touches_several
         union all
         select peers.node_a as node_id, peers.node_b as other_id, 'edge' as demotion, broken_groups.rule_rank
         from {{ scratch('peers') }} as peers
@@ -293,10 +298,10 @@
 {# Step 5 for nodes that join nothing: the one profile they touch, or their own. #}
 {% macro settle_others(rank) -%}
     {%- call append_scratch('labels') -%}
-        select nodes.node_id, coalesce(touches.profile_id, nodes.node_id) as profile_id
+        select nodes.node_id, coalesce(touched.profile_id, nodes.node_id) as profile_id
         from {{ scratch('nodes') }} as nodes
         left join {{ scratch('joiners') }} as joiners on nodes.node_id = joiners.node_id
-        left join {{ scratch('touches') }} as touches on nodes.node_id = touches.node_id
+        left join {{ scratch('touched') }} as touched on nodes.node_id = touched.node_id
         where nodes.node_rank = {{ rank }} and joiners.node_id is null
     {%- endcall -%}
 {%- endmacro %}

@@ -17,8 +17,17 @@
     where not changed_rays.is_former
 {% endmacro %}
 
-{# Those of the stars that have not changed; once for each set. #}
+{#
+  Those of the stars that have not changed; once for each set. Where nothing is stored yet, the engine would look for
+  them among everything there is.
+#}
 {% macro held_neighbours_of(identifiers) %}
+    {%- if not is_stored('int_set_members') %}
+    select
+        cast(null as bigint) as identifier_id,
+        cast(null as bigint) as neighbour_id
+    where 1 = 0
+    {%- else %}
     select
         rays.identifier_id,
         rays.neighbour_id
@@ -42,4 +51,5 @@
     left join (select distinct identifier_set_id from changed_members) as changed
         on rays.identifier_set_id = changed.identifier_set_id
     where changed.identifier_set_id is null
+    {%- endif %}
 {% endmacro %}

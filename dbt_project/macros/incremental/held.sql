@@ -22,3 +22,8 @@
         select {{ columns | join(', ') }} from {{ stored }}
     {%- endif -%}
 {%- endmacro %}
+
+{# Whether a model has stored rows at all. #}
+{% macro is_stored(model_name) -%}
+    {{ return(execute and stored_relation(model_name) is not none) }}
+{%- endmacro %}

@@ -17,22 +17,22 @@
         select node_a, node_b from ({{ sql }}) as edges where node_a <> node_b
     {%- endcall -%}
     {%- do contract_components('component_edges', 'component_labels') -%}
-    {%- set built = replace_table_from_scratch('component_labels') -%}
+    {%- set built = replace_table('select node_id, component_id from ' ~ scratch('component_labels')) -%}
     {%- do drop_scratch(['component_edges', 'component_labels']) -%}
     {{ run_hooks(post_hooks) }}
     {%- do adapter.commit() -%}
     {{ return({'relations': [built]}) }}
 {% endmacro %}
 
-{# This model's table anew from a scratch table; the model's main statement. Returns the relation. #}
-{% macro replace_table_from_scratch(name) %}
+{# This model's table anew; the model's main statement. Returns the relation. #}
+{% macro replace_table(query) %}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set existing = adapter.get_relation(this.database, this.schema, this.identifier) -%}
     {%- if existing is not none -%}
         {%- do adapter.drop_relation(existing) -%}
     {%- endif -%}
     {% call statement('main') -%}
-        create table {{ target_relation }} as select * from {{ scratch(name) }}
+        create table {{ target_relation }} as {{ query }}
     {%- endcall %}
     {{ return(target_relation) }}
 {% endmacro %}

@@ -1,10 +1,13 @@
 {#
   A model materialised as `limited_components` selects the parts of an identity graph and becomes who belongs
-  together under limits. Ids are bigint; the columns are kind, node_a, node_b, type_rank, max_per_profile:
+  together under limits. Ids are bigint; the columns are kind, node_a, node_b, rank_a, rank_b,
+  max_per_profile:
 
-    node   node_a counts as one of type_rank in a profile, of which there may be max_per_profile (NULL: any number);
-           one row per node and type, for a node may stand for several identifiers
-    edge   node_a and node_b were seen together
+    node   node_a counts as one of the type rank_a in a profile, of which there may be max_per_profile (NULL: any number);
+           one row per node
+    also   node_a stands for several identifiers and counts as one of rank_a, too, which is weaker; one row per node and
+           further type
+    edge   node_a and node_b, both given as nodes of the ranks rank_a and rank_b, were seen together; repeats do no harm
     never  node_a and node_b must not be together
 
   The table has node_id, other_id, component_id, demotion, rule_rank:
@@ -28,7 +31,14 @@
     {{ run_hooks(pre_hooks) }}
     {%- do read_graph(sql) -%}
     {%- do solve_by_rank() -%}
-    {%- call create_scratch('solved') -%}
+    {%- set built = replace_table(solved_by_rank()) -%}
+    {%- do drop_scratch(['labels', 'merges', 'demotions', 'node_types', 'nodes', 'edges', 'nevers']) -%}
+    {{ run_hooks(post_hooks) }}
+    {%- do adapter.commit() -%}
+    {{ return({'relations': [built]}) }}
+{% endmacro %}
+
+{% macro solved_by_rank() %}
         select
             labels.node_id,
             cast(null as bigint) as other_id,
@@ -45,10 +55,4 @@
             demotion,
             rule_rank
         from {{ scratch('demotions') }}
-    {%- endcall -%}
-    {%- set built = replace_table_from_scratch('solved') -%}
-    {%- do drop_scratch(['solved', 'labels', 'merges', 'demotions', 'node_types', 'nodes', 'edges', 'nevers']) -%}
-    {{ run_hooks(post_hooks) }}
-    {%- do adapter.commit() -%}
-    {{ return({'relations': [built]}) }}
 {% endmacro %}

@@ -10,7 +10,17 @@ rays as (
     select
         affected_sets.*,
         least(affected_members.star_id, affected_members.identifier_id) as node_a,
-        greatest(affected_members.star_id, affected_members.identifier_id) as node_b
+        greatest(affected_members.star_id, affected_members.identifier_id) as node_b,
+        case
+            when affected_members.star_id < affected_members.identifier_id
+                then affected_members.star_rank
+            else affected_members.type_rank
+        end as rank_a,
+        case
+            when affected_members.star_id < affected_members.identifier_id
+                then affected_members.type_rank
+            else affected_members.star_rank
+        end as rank_b
     from affected_members
     inner join affected_sets
         on affected_members.identifier_set_id = affected_sets.identifier_set_id
@@ -23,6 +33,8 @@ evidence as (
     select
         node_a,
         node_b,
+        min(rank_a) as rank_a,
+        min(rank_b) as rank_b,
         min(first_record_id) as first_record_id,
         min(first_seen_at) as first_seen_at,
         {{ min_by('earliest_record_id', ['first_seen_at', 'earliest_record_id']) }}

@@ -20,6 +20,7 @@ held_members as (
         'is_blocked': 'boolean',
         'is_usable': 'boolean',
         'centre_id': 'bigint',
+        'centre_type': dbt.type_string(),
     }) }}
 ),
 
@@ -52,6 +53,7 @@ members as (
         held_members.is_blocked,
         held_members.is_usable,
         held_members.centre_id,
+        held_members.centre_type,
         false as is_former
     from held_members
     inner join affected_sets
@@ -71,6 +73,7 @@ members as (
         is_blocked,
         is_usable,
         centre_id,
+        centre_type,
         is_former
     from changed_members
 ),
@@ -79,12 +82,15 @@ ranked as (
     select
         members.*,
         identifier_rules.type_rank,
+        centre_rules.type_rank as centre_rank,
         hubs.identifier_id is not null as is_hub,
         members.is_usable and not members.is_former and hubs.identifier_id is null
             as is_linking
     from members
     left join identifier_rules
         on members.identifier_type = identifier_rules.identifier_type
+    left join identifier_rules as centre_rules
+        on members.centre_type = centre_rules.identifier_type
     left join hubs on members.identifier_id = hubs.identifier_id
 ),
 
@@ -96,7 +102,11 @@ hubless_centres as (
         {{ min_by(
             'ranked.identifier_id',
             ['ranked.is_previous', 'ranked.type_rank', 'ranked.identifier_id'],
-        ) }} as identifier_id
+        ) }} as identifier_id,
+        {{ min_by(
+            'ranked.type_rank',
+            ['ranked.is_previous', 'ranked.type_rank', 'ranked.identifier_id'],
+        ) }} as type_rank
     from ranked
     inner join (
         select distinct with_hub.identifier_set_id
@@ -127,10 +137,15 @@ final as (
         ranked.is_hub,
         ranked.is_linking,
         ranked.centre_id,
+        ranked.centre_type,
         case
             when ranked.is_linking
                 then coalesce(hubless_centres.identifier_id, ranked.centre_id)
-        end as star_id
+        end as star_id,
+        case
+            when ranked.is_linking
+                then coalesce(hubless_centres.type_rank, ranked.centre_rank)
+        end as star_rank
     from ranked
     left join hubless_centres
         on ranked.identifier_set_id = hubless_centres.identifier_set_id

@@ -18,6 +18,7 @@ held_members as (
         'is_blocked': 'boolean',
         'is_usable': 'boolean',
         'centre_id': 'bigint',
+        'centre_type': dbt.type_string(),
     }) }}
 ),
 
@@ -222,7 +223,9 @@ centres as (
     select
         identifier_set_id,
         {{ min_by('identifier_id', ['is_previous', 'type_rank', 'identifier_id']) }}
-            as identifier_id
+            as identifier_id,
+        {{ min_by('identifier_type', ['is_previous', 'type_rank', 'identifier_id']) }}
+            as identifier_type
     from members
     group by identifier_set_id
 ),
@@ -240,6 +243,7 @@ final as (
         false as is_blocked,
         true as is_usable,
         centres.identifier_id as centre_id,
+        centres.identifier_type as centre_type,
         false as is_former
     from members
     inner join centres on members.identifier_set_id = centres.identifier_set_id
@@ -255,6 +259,7 @@ final as (
         is_blocked,
         false as is_usable,
         null as centre_id,
+        null as centre_type,
         false as is_former
     from given
     where is_blocked or identifier_type = 'previous_id'
@@ -270,6 +275,7 @@ final as (
         held_members.is_blocked,
         held_members.is_usable,
         held_members.centre_id,
+        held_members.centre_type,
         true as is_former
     from held_members
     inner join (

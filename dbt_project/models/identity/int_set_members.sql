@@ -55,6 +55,7 @@ final as (
         placed.is_blocked,
         placed.is_usable,
         placed.centre_id,
+        placed.centre_type,
         coalesce(affected_components.component_id, placed.profile_node_id)
             as component_id
     from placed

@@ -112,9 +112,6 @@ class Source(Declared):
         default=False,
         description="Its aliases between two accounts make one person whatever the limits say",
     )
-    purposes: list[Purpose] = Field(
-        default=[], description="What its data may be used for; empty: anything"
-    )
     freshness: Annotated[Freshness, BeforeValidator(_as_freshness)] | None = None
 
 

@@ -37,7 +37,6 @@ REMEDIES = {
     "types": "map columns to integer, decimal, boolean or timestamp",
     "delete_marker": "name the column that says whether, or when, a row was deleted",
     "consent": "map purposes to columns, such as `consent: {marketing.email: newsletter}`",
-    "purposes": "list what the data may be used for, such as `purposes: [service, marketing]`",
     "freshness": "say how old the news may be: minutes, hours or days, such as `freshness: 26h`",
     "connector": "leave it out for files, or choose another of the register",
     "record_type": "choose order, payment or subscription",
@@ -45,6 +44,13 @@ REMEDIES = {
     "platform": "name the ad platform, such as google_ads",
     "webhook": "see sources/examples for webhooks that are complete",
 }
+
+KEPT_BY_NOBODY = {
+    "purposes": "what is known of a person is one profile, whoever said it, so a source's data cannot be kept from "
+    "some audiences only; map just the columns that every audience may use, tag columns of models with purposes, or "
+    "give the source a tenant of its own",
+}
+"""Fields that promise what nothing here would keep, and what to do instead."""
 
 
 class SourceError(ValueError):
@@ -134,6 +140,8 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel], prefix: str) -> str:
         return said
     field = f"field `{prefix}{'.'.join(path)}`"
     if detail["type"] == "extra_forbidden":
+        if not prefix and len(path) == 1 and path[0] in KEPT_BY_NOBODY:
+            return f"{field} is refused: {KEPT_BY_NOBODY[path[0]]}"
         known = get_close_matches(path[-1], _fields_at(model, path[:-1]), n=1)
         hint = f"did you mean `{known[0]}`?" if known else "remove it"
         return f"{field} is unknown; {hint}"

@@ -54,7 +54,6 @@ LEDGERS: dict[str, dict[str, str]] = {
         "session_key": "varchar",
         "is_server": "boolean",
         "trusted_alias": "boolean",
-        "purposes": "varchar[]",
     },
     "phone_numbers": {"value": "varchar", "region": "varchar", "e164": "varchar"},
 }

@@ -74,6 +74,11 @@ def test_defaults_need_not_be_written(tmp_path):
         ),
         ("kind: profiles", "kind: profile", "did you mean `profiles`?"),
         (
+            "kind: profiles",
+            "kind: profiles\npurposes: [service]",
+            "`purposes` is refused: what is known of a person is one profile",
+        ),
+        (
             "owner: somebody",
             "owner: somebody\nfreshness: {withn: 2h}",
             "`freshness.withn` is unknown; did you mean `within`?",

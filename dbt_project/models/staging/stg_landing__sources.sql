@@ -15,8 +15,7 @@ final as (
         default_currency,
         session_key,
         is_server,
-        trusted_alias,
-        purposes
+        trusted_alias
     from sources
 )
 

@@ -1,20 +1,23 @@
-"""Audience changes as CSV files in a folder that somebody else picks up.
+"""Audience changes as files that somebody else picks up: CSV or Parquet, in a folder or wherever fsspec reaches.
 
 One file per batch, named by its content; then a manifest `<file>.manifest.json` with the row count and hash. A file
 without a manifest is not there yet: readers go by manifests. A recipient's rows are ordered by `generation` across
-files; the highest one holds. Both files appear by rename, so none is ever seen half written.
+files; the highest one holds. In a folder both files appear by rename, so none is ever seen half written; elsewhere a
+reader checks the manifest's hash.
 """
 
 import csv
 import hashlib
+import importlib.util
 import io
 import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, Self
 
+import fsspec  # type: ignore[import-untyped]
 import orjson
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ingestion.crash_points import reached
 from orchestration.destinations.base import (
@@ -45,11 +48,26 @@ class FileDropSettings(DestinationSettings):
     folder: Path = Field(
         default=Path(), description="Where to put files; relative to the outbox."
     )
+    url: str | None = Field(
+        default=None, description="Instead of a folder: a URL of fsspec, like s3://…"
+    )
+    options: dict[str, Any] = Field(
+        default={}, description="What fsspec's file system of the URL wants to know."
+    )
+    format: Literal["csv", "parquet"] = "csv"
     batch_size: int = Field(default=50_000, ge=1)
+
+    @model_validator(mode="after")
+    def _writable(self) -> Self:
+        if self.format == "parquet" and importlib.util.find_spec("pyarrow") is None:
+            raise ValueError(
+                "Parquet files need pyarrow: pip install millrace[parquet]"
+            )
+        return self
 
 
 class FileDropDestination:
-    """Writes one folder per sync under `settings.folder`."""
+    """Writes one folder per sync under `settings.folder` or `settings.url`."""
 
     recipient_types = RECIPIENT_TYPES
     actions: frozenset[Action] = STATE_ACTIONS | {"trigger"}
@@ -58,47 +76,74 @@ class FileDropDestination:
     def __init__(self, settings: FileDropSettings, outbox: Path) -> None:
         self.name = settings.name
         self.batch_size = settings.batch_size
+        self._settings = settings
         self._folder = outbox / settings.folder
 
     def send(self, sync: Sync, changes: Sequence[ActivationChange]) -> Answer:
-        content = _csv(changes)
+        content = (_csv if self._settings.format == "csv" else _parquet)(changes)
         digest = hashlib.sha256(content).hexdigest()
-        folder = self._folder / sync.sync_name
-        file = folder / f"{digest[:32]}.csv"
+        name = f"{digest[:32]}.{self._settings.format}"
+        manifest = orjson.dumps(_manifest(sync, name, len(changes), digest))
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _write(file, content)
+            self._write(sync.sync_name, name, content)
             reached("file_drop.written")
-            _write(
-                folder / f"{file.name}.manifest.json",
-                orjson.dumps(_manifest(sync, file.name, len(changes), digest)),
-            )
-        except OSError as error:
-            # The manifest's rename may have happened before the folder's sync failed.
-            return Answer(every(changes, Outcome("unknown", None, str(error)[:200])))
-        return Answer(every(changes, Outcome("delivered", None, file.name)))
+            self._write(sync.sync_name, f"{name}.manifest.json", manifest)
+        except Exception as error:
+            # Every file system has errors of its own. The manifest may be there although its writing failed.
+            detail = f"{type(error).__name__}: {error}"[:200]
+            return Answer(every(changes, Outcome("unknown", None, detail)))
+        return Answer(every(changes, Outcome("delivered", None, name)))
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+    def _write(self, folder: str, name: str, content: bytes) -> None:
+        if self._settings.url is None:
+            (self._folder / folder).mkdir(parents=True, exist_ok=True)
+            return _write(self._folder / folder / name, content)
+        system, root = fsspec.core.url_to_fs(
+            self._settings.url, **self._settings.options
+        )
+        path = PurePosixPath(root, folder, name)
+        system.makedirs(str(path.parent), exist_ok=True)
+        system.pipe_file(str(path), content)
+        return None
 
 
 def _csv(changes: Sequence[ActivationChange]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for change in changes:
-        attributes = orjson.dumps(change.payload).decode() if change.payload else ""
-        writer.writerow(
-            (
-                change.op_id,
-                change.action,
-                change.recipient_type,
-                change.handle,
-                change.generation,
-                attributes,
-            )
-        )
+    writer.writerows(_row(change) for change in changes)
     return text.getvalue().encode()
+
+
+def _parquet(changes: Sequence[ActivationChange]) -> bytes:
+    """All columns are text but the generation."""
+    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow.parquet  # type: ignore[import-untyped]
+
+    types = [
+        (name, pyarrow.int64() if name == "generation" else pyarrow.string())
+        for name in COLUMNS
+    ]
+    rows = [dict(zip(COLUMNS, _row(change), strict=True)) for change in changes]
+    table = pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(types))
+    content = io.BytesIO()
+    pyarrow.parquet.write_table(table, content)
+    return content.getvalue()
+
+
+def _row(change: ActivationChange) -> tuple[str, str, str, str, int, str]:
+    attributes = orjson.dumps(change.payload).decode() if change.payload else ""
+    return (
+        change.op_id,
+        change.action,
+        change.recipient_type,
+        change.handle,
+        change.generation,
+        attributes,
+    )
 
 
 def _manifest(sync: Sync, file: str, rows: int, digest: str) -> dict[str, object]:

@@ -40,6 +40,8 @@ def of_status(
     status = response.status_code
     pause = retry_after(response.headers.get("retry-after"))
     if status == 429 or (status == 503 and pause is not None):
+        if pause is None:
+            pause = until_reset(response.headers.get("x-ratelimit-reset"))
         waiting = every(changes, Outcome("retry", status, detail))
         return Answer(waiting, pause=DEFAULT_PAUSE_SECONDS if pause is None else pause)
     if status in (400, 413, 422):
@@ -77,4 +79,13 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     seconds = (moment - (now or datetime.now(UTC))).total_seconds()
+    return min(max(seconds, 0.0), MAX_PAUSE_SECONDS)
+
+
+def until_reset(header: str | None, now: datetime | None = None) -> float | None:
+    """Seconds until the moment (Unix time) that Braze and Criteo name instead of a Retry-After; None when unreadable."""
+    text = (header or "").strip()
+    if not (text.isascii() and text.isdigit()):
+        return None
+    seconds = int(text) - (now or datetime.now(UTC)).timestamp()
     return min(max(seconds, 0.0), MAX_PAUSE_SECONDS)

@@ -14,7 +14,19 @@ import yaml
 from pydantic import ValidationError
 
 from orchestration.destinations.base import Destination, DestinationSettings
+from orchestration.destinations.braze import BrazeDestination, BrazeSettings
+from orchestration.destinations.criteo import CriteoDestination, CriteoSettings
+from orchestration.destinations.dynamics import DynamicsDestination, DynamicsSettings
 from orchestration.destinations.file_drop import FileDropDestination, FileDropSettings
+from orchestration.destinations.google import GoogleDestination, GoogleSettings
+from orchestration.destinations.hubspot import HubSpotDestination, HubSpotSettings
+from orchestration.destinations.klaviyo import KlaviyoDestination, KlaviyoSettings
+from orchestration.destinations.mailchimp import (
+    MailchimpDestination,
+    MailchimpSettings,
+)
+from orchestration.destinations.meta import MetaDestination, MetaSettings
+from orchestration.destinations.slack import SlackDestination, SlackSettings
 from orchestration.destinations.webhook import WebhookDestination, WebhookSettings
 
 Maker = Callable[[Any, Path], Destination]
@@ -23,6 +35,18 @@ Maker = Callable[[Any, Path], Destination]
 KINDS: dict[str, tuple[type[DestinationSettings], Maker]] = {
     "webhook": (WebhookSettings, lambda settings, _: WebhookDestination(settings)),
     "file_drop": (FileDropSettings, FileDropDestination),
+    "braze": (BrazeSettings, lambda settings, _: BrazeDestination(settings)),
+    "criteo": (CriteoSettings, lambda settings, _: CriteoDestination(settings)),
+    "dynamics": (DynamicsSettings, lambda settings, _: DynamicsDestination(settings)),
+    "google": (GoogleSettings, lambda settings, _: GoogleDestination(settings)),
+    "hubspot": (HubSpotSettings, lambda settings, _: HubSpotDestination(settings)),
+    "klaviyo": (KlaviyoSettings, lambda settings, _: KlaviyoDestination(settings)),
+    "mailchimp": (
+        MailchimpSettings,
+        lambda settings, _: MailchimpDestination(settings),
+    ),
+    "meta": (MetaSettings, lambda settings, _: MetaDestination(settings)),
+    "slack": (SlackSettings, lambda settings, _: SlackDestination(settings)),
 }
 
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")

@@ -7,7 +7,6 @@ given and answers 2xx. One that cannot apply some of them answers 2xx with JSON
 """
 
 import hashlib
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
@@ -17,34 +16,27 @@ import orjson
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from standardwebhooks import Webhook
 
-from orchestration.destinations import egress, http_answers
+from orchestration.destinations import egress
 from orchestration.destinations.base import (
     RECIPIENT_TYPES,
     STATE_ACTIONS,
     Action,
     ActivationChange,
     Answer,
-    DestinationSettings,
     Outcome,
     Pace,
     Sync,
     every,
 )
+from orchestration.destinations.exchange import Exchange, HttpSettings, NotDone
 
 MAX_ANSWER_BYTES = 256 * 1024
 
 
-class WebhookSettings(DestinationSettings):
+class WebhookSettings(HttpSettings):
     kind: Literal["webhook"]
-    url: str = Field(description="Where to post; https, publicly resolvable.")
     secret: SecretStr = Field(description="Signing secret, whsec_ + base64.")
-    allow_loopback: tuple[str, ...] = Field(
-        default=(), description="Host names that may be this machine, also over http."
-    )
-    connect_seconds: float = Field(default=5.0, gt=0)
-    answer_seconds: float = Field(
-        default=15.0, gt=0, description="From sending to the last byte of the answer."
-    )
+    answer_seconds: float = Field(default=15.0, gt=0)
 
     @field_validator("secret")
     @classmethod
@@ -78,51 +70,23 @@ class WebhookDestination:
     ) -> None:
         self.name = settings.name
         self.batch_size = settings.batch_size
-        self._settings = settings
-        self._resolver = resolver
         self._signer = Webhook(settings.secret.get_secret_value())
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(
-                settings.answer_seconds, connect=settings.connect_seconds
-            ),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._http = Exchange(settings, resolver)
+        self._url = settings.url
 
     def send(self, sync: Sync, changes: Sequence[ActivationChange]) -> Answer:
+        body = _body(sync, changes)
+        headers = self._signature(body, changes)
         try:
-            target = egress.checked(
-                self._settings.url, self._settings.allow_loopback, self._resolver
+            reply = self._http.ask(
+                "POST", self._url, body.encode(), headers, MAX_ANSWER_BYTES
             )
-        except egress.Unresolved as error:
-            return Answer(every(changes, Outcome("retry", None, str(error)[:200])))
-        except egress.Forbidden as error:
-            refused = every(changes, Outcome("retry", None, str(error)[:200]))
-            return Answer(refused, stop=f"{self.name}: {error}")
-        try:
-            return self._exchange(target, _body(sync, changes), changes)
-        except httpx.HTTPError as error:
-            return http_answers.of_error(changes, error)
+        except NotDone as failed:
+            return failed.answer(changes)
+        return _of_success(changes, reply)
 
     def close(self) -> None:
-        self._client.close()
-
-    def _exchange(
-        self, target: egress.Checked, body: str, changes: Sequence[ActivationChange]
-    ) -> Answer:
-        deadline = time.monotonic() + self._settings.answer_seconds
-        with self._client.stream(
-            "POST",
-            target.url,
-            content=body.encode(),
-            headers={"Host": target.host_header, **self._signature(body, changes)},
-            extensions={"sni_hostname": target.server_name},
-        ) as response:
-            text = _read(response, deadline)
-        if not response.is_success:
-            detail = text.decode(errors="replace")[:200]
-            return http_answers.of_status(changes, response, detail)
-        return _of_success(changes, response, text)
+        self._http.close()
 
     def _signature(
         self, body: str, changes: Sequence[ActivationChange]
@@ -134,7 +98,6 @@ class WebhookDestination:
         now = datetime.now(UTC)
         return {
             "content-type": "application/json",
-            "accept-encoding": "identity",
             "webhook-id": message_id,
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._signer.sign(message_id, now, body),
@@ -165,23 +128,11 @@ def _body(sync: Sync, changes: Sequence[ActivationChange]) -> str:
     return orjson.dumps(message).decode()
 
 
-def _read(response: httpx.Response, deadline: float) -> bytes:
-    """The answer's body, bounded in size and in time (httpx bounds each read only)."""
-    received = b""
-    for chunk in response.iter_raw():
-        received += chunk
-        if time.monotonic() > deadline:
-            raise httpx.ReadTimeout("the answer took too long")
-        if len(received) > MAX_ANSWER_BYTES:
-            raise httpx.ReadError("the answer is too long")
-    return received
-
-
 def _of_success(
-    changes: Sequence[ActivationChange], response: httpx.Response, text: bytes
+    changes: Sequence[ActivationChange], response: httpx.Response
 ) -> Answer:
     """A 2xx delivers, except what its body says failed. A report that cannot be read or attributed proves nothing."""
-    status = response.status_code
+    status, text = response.status_code, response.content
     outcomes = every(changes, Outcome("delivered", status))
     if not text or "json" not in response.headers.get("content-type", ""):
         return Answer(outcomes)

@@ -1,0 +1,317 @@
+"""One guarded HTTP exchange, and the frame of every destination that makes them.
+
+Belongs here: what vendors have in common: the guard, time limits, the order of the requests of one batch, and that a
+failure in one of them says nothing about the others. Not here: what a status proves (http_answers) and what a vendor's
+words mean (that vendor's file).
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Any, TypeVar
+
+import httpx
+import orjson
+from pydantic import BaseModel, Field, ValidationError
+
+from orchestration.destinations import egress, http_answers
+from orchestration.destinations.base import (
+    STATE_ACTIONS,
+    Action,
+    ActivationChange,
+    Answer,
+    DestinationSettings,
+    Outcome,
+    Pace,
+    Sync,
+    every,
+)
+
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+Changes = Sequence[ActivationChange]
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+class HttpSettings(DestinationSettings):
+    """What every destination that speaks HTTP can be told."""
+
+    url: str = Field(description="Where the vendor's API is; https, public.")
+    allow_loopback: tuple[str, ...] = Field(
+        default=(), description="Host names that may be this machine, also over http."
+    )
+    connect_seconds: float = Field(default=5.0, gt=0)
+    answer_seconds: float = Field(
+        default=30.0, gt=0, description="From sending to the last byte of the answer."
+    )
+
+
+class NotDone(Exception):  # noqa: N818 - says what happened
+    """A request that brought no usable 2xx. `answer` says what that means for the changes it carried."""
+
+    def __init__(
+        self, answer: Callable[[Changes], Answer], reply: httpx.Response | None = None
+    ) -> None:
+        super().__init__("the request was not done")
+        self.answer, self.reply = answer, reply
+
+
+class Unfit(Exception):  # noqa: N818 - says what happened
+    """The destination can never take this change; the sentence says why and holds nothing personal."""
+
+
+def unclear(detail: str, status: int | None = None) -> NotDone:
+    """Something came back that proves nothing."""
+    outcome = Outcome("unknown", status, detail)
+    return NotDone(lambda changes: Answer(every(changes, outcome)))
+
+
+def refused(detail: str, status: int | None = None) -> NotDone:
+    """The content was refused as a whole; halves may fare better."""
+    return NotDone(lambda _: Answer(refused=Outcome("rejected", status, detail)))
+
+
+def stopped(sentence: str, status: int | None = None) -> NotDone:
+    """Nothing was applied, and further requests are pointless until a person does something."""
+    outcome = Outcome("retry", status, sentence[:200])
+    return NotDone(lambda changes: Answer(every(changes, outcome), stop=sentence))
+
+
+def paused(seconds: float, detail: str, status: int | None = None) -> NotDone:
+    """Nothing was applied, and the vendor wants silence."""
+    outcome = Outcome("retry", status, detail)
+    return NotDone(lambda changes: Answer(every(changes, outcome), pause=seconds))
+
+
+@contextmanager
+def changing_nothing(purpose: str) -> Iterator[None]:
+    """Around a request that only reads or signs in: whatever became of it, nothing was applied."""
+    try:
+        yield
+    except NotDone as failed:
+        given = failed.answer(())
+        stop = given.stop or (given.refused and f"{purpose} is refused") or None
+        outcome = Outcome("retry", None, f"{purpose}: no answer")
+        raise NotDone(
+            lambda changes: Answer(
+                every(changes, outcome), pause=given.pause, stop=stop
+            ),
+            failed.reply,
+        ) from failed
+
+
+@contextmanager
+def after_a_change() -> Iterator[None]:
+    """Around a later request of several: whatever became of it, something was applied before it."""
+    try:
+        yield
+    except NotDone as failed:
+        given = failed.answer(())
+        status = failed.reply.status_code if failed.reply is not None else None
+        outcome = Outcome("unknown", status, "done in part")
+        raise NotDone(
+            lambda changes: Answer(
+                every(changes, outcome), pause=given.pause, stop=given.stop
+            ),
+            failed.reply,
+        ) from failed
+
+
+class Exchange:
+    """Makes one request at a time, to addresses that were checked, within its time."""
+
+    def __init__(
+        self, settings: HttpSettings, resolver: egress.Resolver = egress.resolve
+    ) -> None:
+        self._settings, self._resolver = settings, resolver
+        self._client = httpx.Client(
+            timeout=httpx.Timeout(
+                settings.answer_seconds, connect=settings.connect_seconds
+            ),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+    ) -> httpx.Response:
+        """The 2xx answer to one request. `path` follows the settings' URL unless it is a URL. Raises NotDone."""
+        url = path if "://" in path else self._settings.url.rstrip("/") + path
+        try:
+            target = egress.checked(url, self._settings.allow_loopback, self._resolver)
+            reply = self._exchange(
+                target, method, content, headers or {}, max_answer_bytes
+            )
+        except egress.Unresolved as error:
+            outcome = Outcome("retry", None, str(error)[:200])
+            raise NotDone(lambda changes: Answer(every(changes, outcome))) from error
+        except egress.Forbidden as error:
+            raise stopped(f"{self._settings.name}: {error}") from error
+        except httpx.HTTPError as error:
+            failure = error
+            raise NotDone(
+                lambda changes: http_answers.of_error(changes, failure)
+            ) from error
+        if not reply.is_success:
+            detail = reply.text[:200]
+            raise NotDone(
+                lambda changes: http_answers.of_status(changes, reply, detail), reply
+            )
+        return reply
+
+    def ask_json(
+        self,
+        method: str,
+        path: str,
+        message: Any = None,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int | None = None,
+    ) -> httpx.Response:
+        """As `ask`, with a JSON body. One longer than `max_bytes` is refused here, so that it is halved."""
+        body = b"" if message is None else orjson.dumps(message)
+        if max_bytes is not None and len(body) > max_bytes:
+            raise refused(f"{len(body)} bytes are more than {max_bytes}", 413)
+        typed = {"content-type": "application/json", **(headers or {})}
+        return self.ask(method, path, body, typed)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _exchange(
+        self,
+        target: egress.Checked,
+        method: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        max_answer_bytes: int,
+    ) -> httpx.Response:
+        deadline = time.monotonic() + self._settings.answer_seconds
+        with self._client.stream(
+            method,
+            target.url,
+            content=content,
+            headers={
+                "accept-encoding": "identity",
+                **headers,
+                "host": target.host_header,
+            },
+            extensions={"sni_hostname": target.server_name},
+        ) as response:
+            text = _read(response, deadline, max_answer_bytes)
+        kept = [
+            (name, value)
+            for name, value in response.headers.items()
+            if name != "content-encoding"
+        ]
+        return httpx.Response(response.status_code, headers=kept, content=text)
+
+
+def _read(response: httpx.Response, deadline: float, max_bytes: int) -> bytes:
+    """The answer's body, bounded in size and in time (httpx bounds each read only)."""
+    received = b""
+    for chunk in response.iter_bytes():
+        received += chunk
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout("the answer took too long")
+        if len(received) > max_bytes:
+            raise httpx.ReadError("the answer is too long")
+    return received
+
+
+def parsed(shape: type[Shape], reply: httpx.Response) -> Shape:
+    """The JSON of a 2xx. Raises NotDone (unknown) when it is not what the vendor documents: it proves nothing then."""
+    try:
+        return shape.model_validate_json(reply.content)
+    except ValidationError as error:
+        raise unclear("unreadable answer", reply.status_code) from error
+
+
+class HttpDestination:
+    """The frame: who can be sent at all, one request (or the few it takes) for each verb, one answer for all.
+
+    A vendor's class says how it names a person (`identify`) and makes the requests of one verb (`ask_for`).
+    """
+
+    recipient_types: frozenset[str] = frozenset({"email"})
+    actions: frozenset[Action] = STATE_ACTIONS
+    pace: Pace | None = None
+
+    def __init__(
+        self, settings: HttpSettings, resolver: egress.Resolver = egress.resolve
+    ) -> None:
+        self.name = settings.name
+        self.batch_size = settings.batch_size
+        self.http = Exchange(settings, resolver)
+
+    def identify(self, change: ActivationChange) -> str:
+        """What the vendor is told of whom this is. Raises Unfit."""
+        raise NotImplementedError
+
+    def ask_for(
+        self, sync: Sync, verb: str, people: Mapping[str, ActivationChange]
+    ) -> dict[str, Outcome]:
+        """Ask for one thing (add, remove or trigger) for people by identifier; outcomes by identifier. Raises NotDone.
+
+        Whoever is left out of the outcomes is unknown.
+        """
+        raise NotImplementedError
+
+    def send(self, sync: Sync, changes: Changes) -> Answer:
+        outcomes: dict[str, Outcome] = {}
+        fit: list[tuple[ActivationChange, str]] = []
+        for change in changes:
+            try:
+                fit.append((change, self._identified(change)))
+            except Unfit as error:
+                outcomes[change.op_id] = Outcome("rejected", None, str(error))
+        parts = [
+            (verb, list(part)) for verb, part in groupby(fit, lambda each: _verb(*each))
+        ]
+        for place, (verb, part) in enumerate(parts):
+            answer = self._part(sync, verb, part)
+            if answer.refused is not None:
+                return answer
+            outcomes |= answer.outcomes
+            if answer.pause is not None or answer.stop is not None:
+                rest = [each for _, later in parts[place + 1 :] for each, _ in later]
+                outcomes |= every(rest, Outcome("retry", None, "not sent"))
+                return Answer(outcomes, pause=answer.pause, stop=answer.stop)
+        return Answer(outcomes)
+
+    def close(self) -> None:
+        self.http.close()
+
+    def _identified(self, change: ActivationChange) -> str:
+        if change.action not in self.actions:
+            raise Unfit(f"{self.name} takes no {change.action}")
+        return self.identify(change)
+
+    def _part(
+        self, sync: Sync, verb: str, part: Sequence[tuple[ActivationChange, str]]
+    ) -> Answer:
+        """One verb. Two changes may mean one person to the vendor (a normalised address): the last one speaks."""
+        people = {identifier: change for change, identifier in part}
+        changes = [change for change, _ in part]
+        try:
+            given = self.ask_for(sync, verb, people)
+        except NotDone as failed:
+            answer = failed.answer(changes)
+            if answer.refused is not None and len(changes) == 1:
+                return Answer(every(changes, answer.refused))
+            return answer
+        return Answer(
+            {
+                change.op_id: given[identifier]
+                for change, identifier in part
+                if identifier in given
+            }
+        )
+
+
+def _verb(change: ActivationChange, _: str) -> str:
+    return {"exit": "remove", "trigger": "trigger"}.get(change.action, "add")

@@ -109,8 +109,8 @@ def read_rule(path: Path) -> Rule:
     except ValidationError as error:
         said = (_sentence(each) for each in error.errors(include_url=False))
         raise RuleError("\n".join(f"{place}: {each}" for each in said)) from error
-    if mistakes := list(_mistakes(rule, path.stem)):
-        raise RuleError("\n".join(f"{place}: {each}" for each in mistakes))
+    if found := list(mistakes(rule, path.stem)):
+        raise RuleError("\n".join(f"{place}: {each}" for each in found))
     return rule
 
 
@@ -157,7 +157,7 @@ def _near(word: str, known: Sequence[str] | dict[str, type[Part]]) -> str | None
     return found[0] if found else None
 
 
-def _mistakes(rule: Rule, name: str) -> Iterator[str]:
+def mistakes(rule: Rule, name: str) -> Iterator[str]:
     """What is wrong with a rule whose form is right: names that do not exist, comparisons that cannot be."""
     known = {*fields.audiences(), *(path.stem for path in rule_files())}
     for audience in rule.exclude:

@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    Strict,
     StrictBool,
     StrictInt,
     StrictStr,
@@ -33,9 +34,15 @@ def _number(value: object) -> object:
 
 Length = Annotated[Duration, BeforeValidator(parse_duration)]
 Instant = Annotated[Moment, BeforeValidator(parse_moment)]
-Number = Annotated[StrictInt | Decimal, BeforeValidator(_number)]
+# Nothing is read as what it is not: "30" is a text.
+Number = Annotated[StrictInt | Annotated[Decimal, Strict()], BeforeValidator(_number)]
 Value = Annotated[
-    StrictBool | StrictInt | Decimal | datetime | date | StrictStr,
+    StrictBool
+    | StrictInt
+    | Annotated[Decimal, Strict()]
+    | Annotated[datetime, Strict()]
+    | Annotated[date, Strict()]
+    | StrictStr,
     Field(union_mode="left_to_right"),
     BeforeValidator(_number),
 ]

@@ -1,0 +1,107 @@
+"""Rule files: what a mistake is told as, and that what is committed is what they compile to."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from orchestration.audience.loading import RuleError, read_rule
+from orchestration.audience.register import outdated
+from orchestration.audience.times import Duration, parse_duration, parse_moment
+
+RULE = {
+    "description": "A test's.",
+    "owner": "tests",
+    "purpose": "service",
+    "who": {"profile": "country", "is": "DE"},
+}
+
+
+def told(tmp_path: Path, **fields: object) -> str:
+    """What is said about a rule with these fields; empty when it is good."""
+    path = tmp_path / "audiences" / "tried.yml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump({**RULE, **fields}))
+    try:
+        read_rule(path)
+    except RuleError as error:
+        return str(error)
+    return ""
+
+
+def test_every_committed_model_is_what_its_rule_file_compiles_to():
+    assert outdated() == []
+
+
+@pytest.mark.parametrize(
+    ("who", "hint"),
+    [
+        ({"profil": "country", "is": "DE"}, "did you mean `profile`?"),
+        ({"and": []}, "did you mean `all`?"),
+        ({"profile": "countri", "is": "DE"}, "did you mean `country`?"),
+        ({"profile": "country", "equals": "DE"}, "did you mean `is`?"),
+        ({"profile": "country", "start_with": "D"}, "did you mean `starts_with`?"),
+        ({"profile": "country"}, "says nothing"),
+        ({"profile": "country", "is": None}, "write `exists: false`"),
+        ({"profile": "country", "is": 5}, "a text; write the value in quotes"),
+        ({"profile": "country", "at_least": 5}, "`at_least` does not fit it"),
+        ({"profile": "order_count", "is": "5"}, "is a number"),
+        ({"profile": "order_count", "is": True}, "is a number"),
+        ({"profile": "birth_date", "is": "x"}, "ask with `last`"),
+        ({"profile": "birth_date", "last": "3 dayz"}, "such as `30 days`"),
+        ({"profile": "birth_date", "before": "soon"}, "`30 days ago`"),
+        ({"event": "Product Viewed"}, "should match pattern"),
+        ({"event": "viewed", "window": {"last": "1 day"}}, "did you mean `when`?"),
+        ({"event": "viewed", "when": {"lasst": "1 day"}}, "did you mean `last`?"),
+        ({"event": "viewed", "count": {"min": 1}}, "there are is, is_not"),
+        ({"event": "viewed", "count": {}}, "add `at_least: 1`"),
+        ({"event": "viewed", "where": [{"field": "price", "is": 5}]}, "`properties.price`"),
+        ({"event": "viewed", "where": [{"profile": "x", "is": 5}]}, "exactly one of all, any, none, field"),
+        ({"event": "viewed", "total": {"of": "value", "at_least": 5}}, "would add up currencies"),
+        ({"orders": "purchases", "distinct": {"of": "stat", "is": 1}}, "did you mean `state`?"),
+        ({"orders": "bought"}, "'purchases', 'carts' or 'any'"),
+        ({"subscriptions": "any", "when": {"last": "1 day"}}, "has no time of its own"),
+        ({"event": "viewed", "take": "first", "when": {"next": "1 day"}}, "looks back"),
+        ({"audience": "repeat_buyer"}, "did you mean `repeat_buyers`?"),
+        ({"audience": "tried"}, "cannot be made of itself"),
+        ({"all": [{"any": [{"profile": "citty", "is": "x"}]}]}, "did you mean `city`?"),
+    ],
+)  # fmt: skip
+def test_a_mistake_names_the_file_and_the_nearest_right_word(tmp_path, who, hint):
+    said = told(tmp_path, who=who)
+    assert said.startswith("audiences/tried.yml: ")
+    assert hint in said
+
+
+@pytest.mark.parametrize(
+    ("fields", "hint"),
+    [
+        ({"tell": ["event_count_30d"]}, "changes with the clock alone"),
+        ({"tell": ["first_nam"]}, "did you mean `first_name`?"),
+        ({"exclude": ["repeat_buyer"]}, "did you mean `repeat_buyers`?"),
+        ({"expected_sizes": {}}, "did you mean `expected_size`?"),
+        ({"holdout_percent": 101}, "less than or equal to 100"),
+        ({"purpose": None}, "`purpose` has no value"),
+    ],
+)
+def test_a_mistake_beside_the_condition_is_told_too(tmp_path, fields, hint):
+    assert hint in told(tmp_path, **fields)
+
+
+def test_a_good_rule_is_told_nothing(tmp_path):
+    assert told(tmp_path) == ""
+
+
+def test_a_key_given_twice_is_a_mistake(tmp_path):
+    path = tmp_path / "audiences" / "tried.yml"
+    path.parent.mkdir()
+    path.write_text("description: one\ndescription: two\n")
+    with pytest.raises(RuleError, match="given twice"):
+        read_rule(path)
+
+
+def test_times_are_read_as_they_are_written():
+    assert parse_duration("1 day") == Duration(1, "day")
+    assert str(parse_moment("2 weeks ago")) == "2 weeks ago"
+    assert str(parse_moment("in 3 months")) == "in 3 months"
+    assert str(parse_moment("2026-01-31T01:00:00+02:00")) == "2026-01-30 23:00:00"

@@ -20,6 +20,7 @@ CRASH_POINTS = (
     "publish.copied",  # read copy written, not yet renamed
     "publish.replaced",  # read copy renamed
     "file_drop.written",  # file written, manifest not yet
+    "relay.decided",  # the relay's decisions landed, nothing sent
     "delivery.attempted",  # attempt landed, nothing sent
     "delivery.sent",  # sent, outcome not landed
     "delivery.settled",  # outcome landed

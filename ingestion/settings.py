@@ -33,6 +33,10 @@ class Settings(BaseSettings):
         default=PROJECT_ROOT / "sources",
         description="Folder of source declarations, one YAML file each.",
     )
+    journeys_dir: Path = Field(
+        default=PROJECT_ROOT / "journeys",
+        description="Folder of journeys, one YAML file each.",
+    )
     triggers_dir: Path = Field(
         default=PROJECT_ROOT / "ingestion" / "contracts" / "triggers",
         description="Folder of custom triggers, one YAML file per major version.",
@@ -92,6 +96,7 @@ class Settings(BaseSettings):
             home=home,
             sources_dir=home / "sources",
             triggers_dir=home / "triggers",
+            journeys_dir=home / "journeys",
             destinations_file=home / "destinations.yml",
             extracts_dir=home / "extracts",
             dbt_project_dir=self.dbt_project_dir,

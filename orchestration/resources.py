@@ -25,6 +25,7 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic ov
     home: str
     sources_dir: str
     extracts_dir: str
+    journeys_dir: str
     destinations_file: str
     dbt_project_dir: str
 
@@ -34,6 +35,7 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic ov
             home=Path(self.home),
             sources_dir=Path(self.sources_dir),
             extracts_dir=Path(self.extracts_dir),
+            journeys_dir=Path(self.journeys_dir),
             destinations_file=Path(self.destinations_file),
             dbt_project_dir=Path(self.dbt_project_dir),
         )
@@ -44,6 +46,7 @@ def platform(settings: Settings) -> Platform:
         home=str(settings.home.resolve()),
         sources_dir=str(settings.sources_dir.resolve()),
         extracts_dir=str(settings.extracts),
+        journeys_dir=str(settings.journeys_dir.resolve()),
         destinations_file=str(settings.destinations_file.resolve()),
         dbt_project_dir=str(settings.dbt_project_dir.resolve()),
     )

@@ -58,17 +58,43 @@ class MembershipChange(OwnFact):
     reason: str
 
 
+Pending = Literal["unresolved_identity", "held_quiet_hours", "held_pacing"]
+Final = Literal[
+    "entered",
+    "exited_before_release",
+    "erased",
+    "suppressed",
+    "no_consent",
+    "no_identifier",
+    "invalid_identifier",
+    "duplicate_recipient",
+    "holdout",
+    "excluded",
+    "reentry_blocked",
+    "capped",
+    "expired",
+]
+
+
 class JourneyDecision(OwnFact):
-    """A journey decided about a candidate."""
+    """A journey decided about a candidate: who, occasion by occasion, and what became of it.
+
+    `recipient` is the profile at that time, empty while nobody knows whose it is; `recipient_key` is what the
+    destination would know them by. The latest decision about a candidate counts.
+    """
 
     stream: ClassVar[str] = "journey_decisions"
     contract: str = "journey_decision"
 
     as_of: UtcTime
     journey: str
+    candidate_id: str
+    entry_name: str
     recipient: str
+    recipient_key: str | None = None
     instance_key: str = ""
-    outcome: str
+    emitted_at: UtcTime
+    outcome: Literal[Pending, Final]
     detail: str | None = None
 
 

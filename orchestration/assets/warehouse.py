@@ -52,6 +52,7 @@ TABLES = {
     "loads": "The ledger: one row per loaded segment.",
     "load_rejects": "Lines of a segment that could not be read, kept as they are.",
     "sources": "The declared sources.",
+    "journeys": "The declared journeys.",
     "phone_numbers": "E.164 form of every phone number seen.",
 }
 BUILD = (
@@ -215,7 +216,7 @@ def fact_assets() -> dg.AssetsDefinition:
             _fact_spec(contract.stream, model) for contract, model in PENDING.items()
         ],
         pool=POOL,
-        description="Lands identity and membership changes that were not landed before.",
+        description="Lands identity and membership changes, and decisions of journeys, that were not landed before.",
     )
     def land_own_facts(
         context: dg.AssetExecutionContext, platform: Platform, config: Refresh

@@ -7,16 +7,28 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from ingestion.contracts import IdentityChange, Landed, MembershipChange
+from ingestion.contracts import (
+    IdentityChange,
+    JourneyDecision,
+    Landed,
+    MembershipChange,
+)
 from ingestion.crash_points import reached
 from ingestion.landing import LandingWriter, read_tail
 from ingestion.settings import Settings
+from orchestration.journeys.deciding import deciding
 from orchestration.warehouse.schema import contract_columns, warehouse
 
 # contract → the model that holds what is to be landed
 PENDING: dict[type[Landed], str] = {
     IdentityChange: "identity.identity_changes_pending",
     MembershipChange: "audiences.membership_changes_pending",
+    JourneyDecision: "journeys.journey_decisions_pending",
+}
+
+# What was decided about since the refresh began is decided: by the relay, or by a run that died after landing.
+SUBJECT: dict[type[Landed], tuple[str, ...]] = {
+    JourneyDecision: ("journey", "candidate_id")
 }
 
 # Assigned at landing, so no part of what a fact says. The logical time neither: a run that died after landing is
@@ -29,13 +41,14 @@ def land_facts(settings: Settings, as_of: datetime) -> dict[str, int]:
     landed = {}
     for contract, model in PENDING.items():
         pending, loaded = _pending(settings, contract, model, as_of)
-        tail = read_tail(settings.landing, contract.stream, loaded)
-        waiting = {_said(contract.model_validate(_body(row))) for row in tail}
-        fresh = [fact for fact in pending if _said(fact) not in waiting]
-        if fresh:
-            with LandingWriter(settings.landing) as writer:
-                writer.land(fresh)
-            reached("facts.landed")
+        with deciding(settings.landing):
+            tail = read_tail(settings.landing, contract.stream, loaded)
+            waiting = {_said(contract.model_validate(_body(row))) for row in tail}
+            fresh = [fact for fact in pending if _said(fact) not in waiting]
+            if fresh:
+                with LandingWriter(settings.landing) as writer:
+                    writer.land(fresh)
+                reached("facts.landed")
         landed[contract.stream] = len(fresh)
     return landed
 
@@ -64,7 +77,10 @@ def _body(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _said(fact: Landed) -> tuple[object, ...]:
-    return tuple(_values(fact.model_dump().items()))
+    said = fact.model_dump()
+    if subject := SUBJECT.get(type(fact)):
+        return tuple(said[name] for name in subject)
+    return tuple(_values(said.items()))
 
 
 def _values(items: Iterable[tuple[str, object]]) -> Iterable[object]:

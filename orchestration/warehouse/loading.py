@@ -18,6 +18,8 @@ from ingestion.connectors.loading import load_sources
 from ingestion.contracts import STREAMS
 from ingestion.crash_points import reached
 from ingestion.settings import Settings
+from orchestration.journeys import load_journeys
+from orchestration.journeys.relation import as_row
 from orchestration.warehouse.isolating import BadLine, isolate
 from orchestration.warehouse.phones import extend_phone_numbers
 from orchestration.warehouse.schema import (
@@ -54,6 +56,7 @@ def load(settings: Settings) -> LoadResult:
     """Load what the ledger does not know yet. Running it again loads nothing."""
     landing.recover(settings.landing)
     declared = load_sources(settings.sources_dir)
+    journeys = [as_row(journey) for journey in load_journeys(settings)]
     with warehouse(settings.warehouse) as connection:
         create_raw(connection)
         result = LoadResult()
@@ -64,6 +67,8 @@ def load(settings: Settings) -> LoadResult:
         archived = landing.archived_segments(settings.landing)
         _refuse_changed(sealed, archived, ledger)
         result.phone_numbers += _replace_sources(connection, declared)
+        with _transaction(connection):
+            _replace(connection, "journeys", journeys)
         for segment in sealed:
             if segment.name in ledger:
                 archive(measure(segment), settings.landing)
@@ -318,9 +323,15 @@ def _replace_sources(
     if sorted(known) == sorted(tuple(row.values()) for row in rows):
         return 0
     with _transaction(connection):
-        connection.execute("delete from raw.sources")
-        _insert_rows(connection, "sources", rows)
+        _replace(connection, "sources", rows)
         return extend_phone_numbers(connection, list(STREAMS))
+
+
+def _replace(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, object]]
+) -> None:
+    connection.execute(f"delete from raw.{table}")
+    _insert_rows(connection, table, rows)
 
 
 def _insert_rows(

@@ -68,7 +68,7 @@ class Room:
         self.connection.execute(
             f"create table {MARKS} (model varchar, input varchar, mark bigint)"
         )
-        self._rendered: dict[tuple[str, bool], Model] = {}
+        self._rendered: dict[tuple[str, bool, str], Model] = {}
         self._environment = environment()
         self.order = list(self._sorted(targets))
 
@@ -152,9 +152,10 @@ class Room:
         text = self.files[name].read_text("utf-8")
         held = re.findall(r"held\(\s*'(\w+)'", text)
         is_first = not all(self._exists(other) for other in held)
-        if (name, is_first) not in self._rendered:
-            self._rendered[name, is_first] = self._render(name, text, is_first)
-        return self._rendered[name, is_first]
+        key = (name, is_first, self.as_of)
+        if key not in self._rendered:
+            self._rendered[key] = self._render(name, text, is_first)
+        return self._rendered[key]
 
     def _consumers(self, touched: str) -> list[str]:
         """The models that name this one as their relation of touched keys."""
@@ -209,8 +210,9 @@ def environment() -> jinja2.Environment:
         "dbt": Dbt(),
         "return": lambda value: value,
     }
-    folder = PROJECT / "macros/dialect"
-    texts = (path.read_text("utf-8") for path in sorted(folder.glob("*.sql")))
+    folders = [*(PROJECT / "macros").glob("*.sql"), *PROJECT.glob("macros/audiences/*")]
+    dialect = sorted((PROJECT / "macros/dialect").glob("*.sql"))
+    texts = (path.read_text("utf-8") for path in [*dialect, *sorted(folders)])
     macros = vars(made.from_string("".join(texts)).module)
     made.globals |= {n: m for n, m in macros.items() if not n.startswith("_")}
     return made

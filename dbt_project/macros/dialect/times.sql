@@ -25,3 +25,24 @@
 {% macro spark__moment(text) -%}
     cast(try_cast({{ text }} as timestamp_ltz) as timestamp_ntz)
 {%- endmacro %}
+
+{# What the clocks show in a time zone at a UTC timestamp; NULL when there is no such zone. Spark has no list of zones:
+   there only the form of the name is looked at. #}
+{% macro local_time(timestamp, zone) -%}
+    {{ return(adapter.dispatch('local_time', 'millrace')(timestamp, zone)) }}
+{%- endmacro %}
+
+{% macro duckdb__local_time(timestamp, zone) -%}
+    timezone(
+        case when {{ zone }} in (select name from pg_timezone_names()) then {{ zone }} end,
+        timezone('UTC', {{ timestamp }})
+    )
+{%- endmacro %}
+
+{% macro spark__local_time(timestamp, zone) -%}
+    cast(
+        from_utc_timestamp(
+            {{ timestamp }}, case when {{ zone }} rlike '^[A-Za-z_]+(/[A-Za-z_+-]+)*$' then {{ zone }} end
+        ) as timestamp_ntz
+    )
+{%- endmacro %}

@@ -13,8 +13,12 @@ final as (
         contract_version,
         as_of,
         journey,
+        candidate_id,
+        entry_name,
         recipient,
+        recipient_key,
         instance_key,
+        emitted_at,
         outcome,
         detail,
         _load_id

@@ -1,0 +1,186 @@
+"""The journeys room on a bare connection: journeys as declared, candidates and people as the test says, and days that pass.
+
+Decisions are landed into raw as the refresh does it, so a day is decided by what the days before decided.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from orchestration.journeys.declarations import Journey
+from orchestration.journeys.relation import as_row
+from orchestration.warehouse.schema import LEDGERS
+from tests.integration.rendered import Room
+
+SUPPLIED = {
+    "fct_trigger_emissions": "emission_id varchar, trigger_name varchar, trigger_key varchar, profile_id varchar, is_resolved boolean, emitted_at timestamp, properties json",
+    "fct_audience_membership": "audience_name varchar, profile_id varchar, entered_profile_id varchar, instance_key varchar, entry_number bigint, entered_at timestamp, exited_at timestamp",
+    "fct_audience_members": "audience_name varchar, profile_id varchar",
+    "fct_profile_events": "profile_id varchar, canonical_name varchar, occurred_at timestamp",
+    "dim_profile_ids": "any_profile_id varchar, profile_id varchar",
+    "dim_identifiers": "identifier_type varchar, identifier_value varchar, profile_id varchar",
+    "dim_profiles": "profile_id varchar, user_id varchar, email varchar, phone varchar",
+    "int_profile_attributes": "profile_id varchar, path varchar, value varchar, value_text varchar",
+    "dim_consents": "contact_type varchar, contact_value varchar, purpose varchar, channel varchar, state varchar",
+}
+FACTS = (
+    "journey",
+    "candidate_id",
+    "entry_name",
+    "recipient",
+    "recipient_key",
+    "instance_key",
+    "emitted_at",
+    "outcome",
+    "detail",
+    "as_of",
+)
+
+
+def a_journey(name: str = "recovery", **fields: Any) -> Journey:
+    """A journey by e-mail for the trigger `cart`, for a purpose that asks nobody, without any limit but its age."""
+    values = {
+        "name": name,
+        "description": "A test's.",
+        "owner": "tests",
+        "entry": {"trigger": "cart"},
+        "instance_key": ["cart_id"],
+        "purpose": "service",
+        "recipient": "email",
+        "reentry": "always",
+        "exits": {"after": "7d"},
+        "max_age": "2d",
+        "destination": "tool",
+    }
+    return Journey.model_validate({**values, **fields})
+
+
+class JourneyRoom:
+    """Journeys, people and time."""
+
+    def __init__(self, *journeys: Journey) -> None:
+        targets = (
+            "int_journey_triggers",
+            "fct_journey_instances",
+            "obs_trigger_funnel",
+        )
+        self._room = Room(*targets, supplied=SUPPLIED, as_of="1970-01-01T00:00:00")
+        self._records = 0
+        rows = [as_row(journey) for journey in journeys]
+        self.insert(
+            "raw.journeys", [{c: row[c] for c in LEDGERS["journeys"]} for row in rows]
+        )
+
+    def insert(self, relation: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        for row in rows:
+            marks = ", ".join("?" * len(row))
+            self._room.connection.execute(
+                f"insert into {relation} ({', '.join(row)}) values ({marks})",
+                list(row.values()),
+            )
+
+    def person(self, name: str, **fields: Any) -> None:
+        """Somebody with an e-mail address of their own."""
+        email = fields.pop("email", f"{name}@x.example")
+        profile = {"profile_id": name, "user_id": name, "email": email, **fields}
+        self.insert("profiles.dim_profiles", [profile])
+        self.insert(
+            "identity.dim_profile_ids", [{"any_profile_id": name, "profile_id": name}]
+        )
+        values = {"user_id": name, "email": email}
+        self.insert(
+            "identity.dim_identifiers",
+            [
+                {"identifier_type": t, "identifier_value": v, "profile_id": name}
+                for t, v in values.items()
+                if v
+            ],
+        )
+
+    def emit(
+        self,
+        key: str,
+        profile_id: str | None,
+        at: str,
+        trigger: str = "cart",
+        **properties: str,
+    ) -> None:
+        """A trigger; one with an `cart_id` names its occasion by it."""
+        self.insert(
+            "journeys.fct_trigger_emissions",
+            [
+                {
+                    "emission_id": f"{trigger}:{key}",
+                    "trigger_name": trigger,
+                    "trigger_key": key,
+                    "profile_id": profile_id,
+                    "is_resolved": profile_id is not None,
+                    "emitted_at": at,
+                    "properties": json.dumps(properties),
+                }
+            ],
+        )
+
+    def run(self, sql: str) -> None:
+        self._room.connection.execute(sql)
+
+    def look(self, as_of: str) -> None:
+        """Evaluate at `as_of` without landing anything."""
+        self._room.as_of = as_of
+        self._room.refresh()
+
+    def decide(self, as_of: str) -> dict[str, str]:
+        """Evaluate and land; what was newly decided, by candidate without the trigger's name."""
+        self.look(as_of)
+        columns = ", ".join(FACTS)
+        rows = self.ask(
+            f"select {columns} from journeys.journey_decisions_pending order by all"
+        )
+        for row in rows:
+            self._records += 1
+            fact = {
+                "record_id": UUID(int=self._records),
+                **dict(zip(FACTS, row, strict=True)),
+            }
+            self.insert("raw.journey_decisions", [fact])
+        return {row[1].partition(":")[2]: row[7] for row in rows}
+
+    def deliver(self, outcome: str = "delivered") -> set[str]:
+        """Tell the destination everything it is to be told; the recipients."""
+        due = self.ask(
+            "select sync_name, op_id, recipient_key from journeys.int_journey_triggers"
+        )
+        for sync_name, op_id, key in due:
+            for kind in ("attempt", "outcome"):
+                self._records += 1
+                self.insert(
+                    "raw.deliveries",
+                    [
+                        {
+                            "record_id": UUID(int=self._records),
+                            "kind": kind,
+                            "sync_name": sync_name,
+                            "op_id": op_id,
+                            "attempt_id": f"a{self._records // 2}",
+                            "recipient_key": key,
+                            "outcome": outcome if kind == "outcome" else None,
+                        }
+                    ],
+                )
+        return {key for _, _, key in due}
+
+    def latest(self) -> dict[str, str]:
+        """Candidate without its trigger's name → what counts about it."""
+        rows = self.ask(
+            "select candidate_id, outcome from journeys.fct_journey_decisions where is_latest"
+        )
+        return {candidate.partition(":")[2]: outcome for candidate, outcome in rows}
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._room.ask(sql)
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,4 +1,4 @@
-"""Pulling profiles, records, catalogues and ad metrics out of other systems, as sources/*.yml declare them.
+"""Pulling profiles, records, catalogues, ad metrics and tables of events out of other systems, as sources/*.yml declare.
 
 Events that are pushed to us are the collector's. A new kind of extract is one file and one line in register.py.
 """

@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from ingestion.connectors import mapping
-from ingestion.connectors.declarations import ExtractSource
+from ingestion.connectors.declarations import EventRows, ExtractSource
+from ingestion.connectors.event_rows import event
 from ingestion.connectors.memory import BATCH, PLACE, Memory, fingerprint
 from ingestion.connectors.rows import Reading, Row, Unreadable
 from ingestion.connectors.spool import (
@@ -129,7 +130,8 @@ class Comparing:
 
     def _key(self, row: Row) -> str:
         try:
-            return mapping.row_key(self._source, row.values)
+            place = f"{row.file}:{row.line}"
+            return mapping.row_key(self._source, row.values, place)
         except CellError:
             self.found.keyless += 1
             raise
@@ -195,6 +197,9 @@ class Comparing:
 
     def _landed(self, each: _Judged, body: mapping.Body) -> Landed:
         row = each.row
+        if isinstance(self._source, EventRows):
+            given = (row, each.key, each.row_hash.hex(), self._now)
+            return event(self._source, body, *given)
         fields = {
             **body,
             **_times(body, self._now),

@@ -4,6 +4,7 @@ Reading the YAML files is loading.py; what the declarations do to rows is mappin
 """
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -175,6 +176,63 @@ class ExtractSource(Source):
         return (row if by == "row" else written) or row
 
 
+class Word(Declared):
+    """A word about each row: what a column holds, what that means here, or the same for all."""
+
+    column: Column | None = None
+    values: dict[str, str] = Field(
+        default={}, description="What each word means here; others stay as they are"
+    )
+    constant: str | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.column is None) == (self.constant is None):
+            raise ValueError("give either `column` or `constant`")
+        return self
+
+
+class EventRows(ExtractSource):
+    """Rows that are events: a table of them, or files that a system exports. What happened stays happened."""
+
+    kind: Literal["events"]
+    row_key: tuple[Column, ...] = Field(
+        default=(), description="Of files, left out: a row is its file and line"
+    )
+    event: Annotated[Word, BeforeValidator(_as_column)] | None = None
+    type: Annotated[Word, BeforeValidator(_as_column)] = Word(constant="track")
+    occurred_at: Column
+    identifiers: Identifiers = {}
+    properties: dict[str, Column] | Literal["rest"] = "rest"
+    traits: dict[str, Column] = {}
+    context: dict[str, Column] = {}
+    consent: dict[Purpose, Annotated[Consent, BeforeValidator(_as_column)]] = {}
+
+    @cached_property
+    def meaningful(self) -> frozenset[str]:
+        consents = (consent.column for consent in self.consent.values())
+        words = _names(self.type.column, self.event.column if self.event else None)
+        named = {*_identifying(self.identifiers), *consents, *words, self.occurred_at}
+        placed = _mapped(self.traits) | _mapped(self.context)
+        return super().meaningful | named | placed
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        return super().columns | _mapped(self.properties)
+
+    @model_validator(mode="after")
+    def _can_be_told_apart(self) -> Self:
+        if not self.row_key and self.extract.connector != "files":
+            raise ValueError(
+                "`row_key` has to name the columns that tell events apart: only rows of files have a place of their own"
+            )
+        if self.deletes != "none" or self.delete_marker:
+            raise ValueError(
+                "events are not deleted by leaving their table; remove `deletes` and `delete_marker`"
+            )
+        return self
+
+
 class ProfileSource(ExtractSource):
     """Rows that describe people."""
 
@@ -324,6 +382,12 @@ def _amounts(amounts: dict[Any, Amount]) -> set[str]:
 
 def _mapped(declared: dict[str, str] | str) -> frozenset[str]:
     return frozenset() if isinstance(declared, str) else frozenset(declared.values())
+
+
+def kind_of(declared: Mapping[str, Any]) -> type[Source] | None:
+    """The model that a declaration is judged by; None if its kind is unknown."""
+    kind = KINDS.get(str(declared.get("kind")))
+    return EventRows if kind is EventSource and "extract" in declared else kind
 
 
 KINDS: dict[str, type[Source]] = {

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ingestion.connectors.declarations import KINDS, ExtractSource, Source
+from ingestion.connectors.declarations import KINDS, ExtractSource, Source, kind_of
 from ingestion.connectors.register import CONNECTORS
 from ingestion.contracts.strict_yaml import read_yaml
 
@@ -39,6 +39,10 @@ REMEDIES = {
     "consent": "map purposes to columns, such as `consent: {marketing.email: newsletter}`",
     "freshness": "say how old the news may be: minutes, hours or days, such as `freshness: 26h`",
     "connector": "leave it out for files, or choose another of the register",
+    "event": "name the column with the event's name, or give one for all rows, such as `event: {constant: Signed Up}`",
+    "type": "name a column that holds track, page, screen, identify, group or alias, or give one: `type: {constant: page}`",
+    "occurred_at": "name the column that says when it happened",
+    "context": "map places such as `page.url` or `userAgent` to columns",
     "record_type": "choose order, payment or subscription",
     "metric_date": "name the column that holds the day",
     "platform": "name the ad platform, such as google_ads",
@@ -93,7 +97,7 @@ def load_source(path: Path) -> Source:
 
 def _validated(declared: dict[str, Any], place: str) -> Source:
     given = str(declared.get("kind"))
-    kind = KINDS.get(given)
+    kind = kind_of(declared)
     if kind is None:
         near = get_close_matches(given, KINDS, n=1)
         hint = f"did you mean `{near[0]}`?" if near else REMEDIES["kind"]

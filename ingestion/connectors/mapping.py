@@ -15,13 +15,16 @@ from ingestion.connectors.declarations import (
     Amount,
     CatalogSource,
     Consent,
+    EventRows,
     ExtractSource,
     Identified,
     Identifiers,
     MarketingSource,
     ProfileSource,
     RecordSource,
+    Word,
 )
+from ingestion.contracts.identifiers import TOP_LEVEL
 
 Body = dict[str, Any]
 Cells = Mapping[str, Any]
@@ -35,8 +38,13 @@ _TYPED: dict[str, Callable[[Any, str], Any]] = {
 }
 
 
-def row_key(source: ExtractSource, row: Cells) -> str:
-    """The row's key within its source; several columns become a JSON list. Blank parts raise CellError."""
+def row_key(source: ExtractSource, row: Cells, place: str) -> str:
+    """The row's key within its source: its place if no column is one; several columns become a JSON list.
+
+    Blank parts raise CellError.
+    """
+    if not source.row_key:
+        return place
     parts = [v.text(v.cell(row, column)) for column in source.row_key]
     for column, part in zip(source.row_key, parts, strict=True):
         if not part:
@@ -60,6 +68,8 @@ def mapped(source: ExtractSource, row: Cells) -> Body:
             return _product(source, typed)
         case MarketingSource():
             return _metric(source, typed)
+        case EventRows():
+            return _call(source, typed)
     raise TypeError(f"no mapping for sources of kind {source.kind!r}")
 
 
@@ -82,8 +92,50 @@ def time_of(body: Body) -> datetime | None:
     """The time a mapped row is about; a day is over at its end."""
     if day := body.get("metric_date"):
         return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+    if said := body.get("timestamp"):
+        return v.moment(said, "timestamp")
     found: datetime | None = body.get("observed_at") or body.get("occurred_at")
     return found
+
+
+def _call(source: EventRows, row: Cells) -> Body:
+    """The row as a call of the Segment spec, so that what every call means is meant by rows, too."""
+    when = v.cell(row, source.occurred_at)
+    if v.moment(when, source.occurred_at) is None:
+        detail = f"column {source.occurred_at!r} has to say when it happened"
+        raise v.CellError("missing_value", source.occurred_at, detail)
+    kind = _word(source.type, row)
+    call: Body = {"type": kind, "timestamp": v.as_given(when)}
+    if source.event:
+        call["event" if kind == "track" else "name"] = _word(source.event, row)
+    context = _chosen(source.context, row, frozenset())
+    identified = _identifiers(source.identifiers, row)
+    others = [each for each in identified if not _placed(call, each)]
+    if others:
+        ids = [{"type": each["type"], "id": each["value"]} for each in others]
+        context["externalIds"] = ids
+    return call | {
+        "properties": _chosen(source.properties, row, source.meaningful),
+        "traits": _chosen(source.traits, row, frozenset()) or None,
+        "context": context,
+        "consent": _consent(source.consent, row) or None,
+    }
+
+
+def _placed(call: Body, identifier: Mapping[str, str]) -> bool:
+    """Whether the envelope has a place for the identifier that is free."""
+    place = TOP_LEVEL.get(identifier["type"], [""])[0]
+    if not place or place in call:
+        return False
+    call[place] = identifier["value"]
+    return True
+
+
+def _word(word: Word, row: Cells) -> str:
+    if word.constant is not None:
+        return word.constant
+    said = v.text(v.cell(row, word.column or ""))
+    return word.values.get(said, said)
 
 
 def _profile(source: ProfileSource, row: Cells) -> Body:

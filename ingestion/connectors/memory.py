@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from ingestion.connectors.event_rows import landed_row
 from ingestion.landing import read_tail
 
 VERSION = 2
@@ -151,16 +152,7 @@ def _fill(
             "insert into latest values (?, ?, ?) on conflict (row_key) do update "
             "set record_id = excluded.record_id, row_hash = excluded.row_hash "
             "where excluded.record_id > record_id",
-            [
-                (
-                    record["row_key"],
-                    record["record_id"],
-                    bytes.fromhex(record["row_hash"])
-                    if record["op"] == "upsert"
-                    else None,
-                )
-                for record in batch
-            ],
+            [landed for record in batch if (landed := _landed(record))],
         )
     connection.execute(
         "insert into known select row_key, row_hash from latest where row_hash is not null"
@@ -172,6 +164,15 @@ def _fill(
     )
     Memory(connection).note("version", VERSION)
     connection.execute("commit")
+
+
+def _landed(record: dict[str, Any]) -> tuple[str, str, bytes | None] | None:
+    """Key, record and hash of a landed row, no hash for a deleted one; None for what was no row."""
+    if "row_key" in record:
+        kept = bytes.fromhex(record["row_hash"]) if record["op"] == "upsert" else None
+        return record["row_key"], record["record_id"], kept
+    row = landed_row(record)
+    return (row[0], record["record_id"], bytes.fromhex(row[1])) if row else None
 
 
 def _landed_marks(source_id: str, landing: Path) -> Iterator[str]:

@@ -95,6 +95,13 @@ def moment(value: Any, column: str) -> datetime | None:
         ) from None
 
 
+def as_given(value: Any) -> str | int | float:
+    """A time as its source wrote it, so that a naive one can still be told from one that names its offset."""
+    if isinstance(value, date):
+        return value.isoformat()
+    return value if isinstance(value, int | float) else text(value)
+
+
 def day(value: Any, column: str) -> date | None:
     """The day as it is written: an ad account's day is one of its own time zone, whatever offset stands behind it."""
     if isinstance(value, datetime):

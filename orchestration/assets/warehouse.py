@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
 
-from ingestion.connectors import Source
+from ingestion.connectors import EventSource, Source
 from ingestion.contracts import STREAMS
 from orchestration.assets.layers import (
     PUBLISHED,

@@ -21,6 +21,16 @@ row_key: [id]
 identifiers: {user_id: id, email: email}
 observed_at: updated_at
 """
+EVENTS = """
+kind: events
+description: What an application writes down.
+owner: app-team
+extract: {connector: sql, url: "%s", table: sales.events, cursor: at}
+row_key: [id]
+occurred_at: at
+event: name
+identifiers: {anonymous_id: visitor}
+"""
 ALL_TYPES = """
 create table sales.all_types (id bigint, amount numeric(30, 10), at timestamptz, local_at timestamp,
     day date, hour time, long_ago interval, tags text[], grid int[][], body jsonb, old json, bytes bytea,
@@ -280,3 +290,29 @@ amounts: {{total: {{column: total}}}}
     (row,) = shop.landed("records")
     assert Decimal(row["properties"]["total"]) == Decimal("0.10")
     assert row["occurred_at"].endswith("Z")
+
+
+def test_a_table_of_events_is_read_from_where_it_ended_and_no_event_lands_twice(
+    shop, server
+):
+    server.run(
+        "drop table if exists sales.events",
+        "create table sales.events (id bigint, at timestamptz, name text, visitor uuid, detail jsonb)",
+        "insert into sales.events select n, timestamptz '2026-01-01 00:00+00' + n * interval '1 hour', "
+        "'Opened', '00000000-0000-4000-8000-000000000001', '{\"n\": 1}' from generate_series(1, 30) as n",
+    )
+    declared = EVENTS % (URL % server.port)
+    source = shop.declare(declared, "app_events")
+    assert shop.pull(source).landed == 30
+    server.run(
+        "insert into sales.events values (31, '2026-01-02 07:00+00', 'Closed', null, null)"
+    )
+    result = shop.pull(source)
+    assert (result.read, result.landed) == (2, 1)
+    first, *_, last = shop.landed("events")
+    assert first["identifiers"] == [
+        {"type": "anonymous_id", "value": "00000000-0000-4000-8000-000000000001"}
+    ]
+    assert first["properties"] == {"detail": {"n": 1}}
+    assert (last["event_id"], last["name"]) == ("31", "Closed")
+    assert last["occurred_at"] == "2026-01-02T07:00:00Z"

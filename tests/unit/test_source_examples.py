@@ -11,8 +11,10 @@ from ingestion.connectors.declarations import (
     KINDS,
     Amount,
     Consent,
+    EventRows,
     Freshness,
     Identified,
+    Word,
 )
 from ingestion.connectors.register import CONNECTORS
 from tests.conftest import ROOT
@@ -38,8 +40,9 @@ def test_every_example_is_valid():
     "model",
     [
         *(kind for kind in KINDS.values() if issubclass(kind, ExtractSource)),
+        EventRows,
         *CONNECTORS.values(),
-        *(Amount, Consent, Freshness, Identified),
+        *(Amount, Consent, Freshness, Identified, Word),
     ],
     ids=lambda model: model.__name__,
 )

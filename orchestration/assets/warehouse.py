@@ -90,7 +90,7 @@ def raw_assets(sources: list[Source]) -> dg.AssetsDefinition:
             rows = ledger.rows_in_raw(connection)
             problems = ledger.unbalanced(connection)
         for source in sources:
-            if source.kind == "events":
+            if isinstance(source, EventSource):
                 _report_arrivals(context, source.source_id, result)
         for stream in STREAMS:
             yield dg.MaterializeResult(

@@ -85,7 +85,7 @@ def preview(
     settings: Settings, as_of: datetime | None, variables: str, audiences: bool
 ) -> Preview:
     """Build the project as it is in the working tree and compare. The warehouse is not touched."""
-    moment = as_of or _last_as_of(settings)
+    moment = as_of or last_as_of(settings)
     with scratch(settings) as file:
         copy_all(settings, file)
         selection = ["+identity", *(["+fct_audience_members"] if audiences else [])]
@@ -107,7 +107,7 @@ def compare(before: Path, after: Path, as_of: datetime, audiences: bool) -> Prev
         )
 
 
-def _last_as_of(settings: Settings) -> datetime:
+def last_as_of(settings: Settings) -> datetime:
     """The logical time of the run that made the read copy."""
     report = last_run(settings)
     if report and report.succeeded and report.job != "publish":

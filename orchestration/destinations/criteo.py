@@ -1,8 +1,9 @@
 """Criteo: cookie-based retargeting of visitors who told us no name, by the id of a cookie sync or of a device.
 
 developers.criteo.com/marketing-solutions/docs/contact-list (read 2026-11). The recipient's key is the identifier Criteo
-knows: for cookies the GUM id, which the site sets as its anonymous id once the cookies are matched. Criteo answers with
-counts and samples of invalid identifiers only, so a batch with an invalid one counts as refused, and halving it finds it.
+knows: for cookies the GUM id that the site got from the cookie sync, as its anonymous id or as an identifier of a type of
+its own (`known_by`). Criteo answers with counts and samples of invalid identifiers only, so a batch with an invalid one
+counts as refused, and halving it finds it.
 """
 
 import re
@@ -42,6 +43,9 @@ class CriteoSettings(HttpSettings):
         default="gum", description="gum: cookies; madid: advertising ids of devices."
     )
     gum_caller_id: int | None = None
+    known_by: str = Field(
+        default="anonymous_id", description="Type of the identifiers that Criteo knows."
+    )
     batch_size: int = Field(default=MAX_IDENTIFIERS, ge=1, le=MAX_IDENTIFIERS)
 
     @model_validator(mode="after")
@@ -68,13 +72,12 @@ class _Amended(BaseModel):
 class CriteoDestination(HttpDestination):
     """See the module's docstring."""
 
-    recipient_types = frozenset({"anonymous_id"})
-
     def __init__(
         self, settings: CriteoSettings, resolver: egress.Resolver = egress.resolve
     ) -> None:
         super().__init__(settings, resolver)
         self._settings = settings
+        self.recipient_types = frozenset({settings.known_by})
         self._access = Access(settings.access, self.http)
         self._path = (
             "/2026-01/marketing-solutions/audience-segments/"

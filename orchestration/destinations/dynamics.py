@@ -44,9 +44,8 @@ class DynamicsSettings(HttpSettings):
         max_length=MAX_ATTRIBUTES,
         description="All attributes of the trigger, each required, as the audience or journey names them.",
     )
-    contact: str | None = Field(
-        default=None,
-        description="Attribute that holds the contact's GUID; without it the recipient is the GUID.",
+    known_by: str = Field(
+        default="user_id", description="Type of the identifiers that are contact GUIDs."
     )
     binding: str | None = Field(
         default=None,
@@ -58,7 +57,6 @@ class DynamicsSettings(HttpSettings):
 class DynamicsDestination(HttpDestination):
     """See the module's docstring."""
 
-    recipient_types = frozenset({"user_id", "email"})
     actions: frozenset[Action] = frozenset({"trigger"})
 
     def __init__(
@@ -67,8 +65,7 @@ class DynamicsDestination(HttpDestination):
         super().__init__(settings, resolver)
         self._settings = settings
         self._access = Access(settings.access, self.http)
-        if settings.contact is None:
-            self.recipient_types = frozenset({"user_id"})
+        self.recipient_types = frozenset({settings.known_by})
         self.pace = Pace(TRIGGERS_A_MINUTE, 60.0, f"dynamics {settings.url}")
 
     def identify(self, change: ActivationChange) -> str:
@@ -76,8 +73,7 @@ class DynamicsDestination(HttpDestination):
         missing = [each for each in settings.attributes if payload.get(each) is None]
         if missing:
             raise Unfit(f"the trigger requires {', '.join(missing)}")
-        named = payload.get(settings.contact) if settings.contact else None
-        contact = str(named or change.recipient_key).lower()
+        contact = change.recipient_key.lower()
         if not _GUID.fullmatch(contact):
             raise Unfit("no contact GUID")
         return contact

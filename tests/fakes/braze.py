@@ -70,7 +70,7 @@ class Braze(Fake):
             return "'email' is not valid"
         if given[0] == "phone" and not E164.fullmatch(value):
             return "'phone' is not valid"
-        if self.sour(place):
+        if self.sour(place, value):
             return "the object could not be processed"
         if name == "events":
             if not item.get("name") or not item.get("time"):

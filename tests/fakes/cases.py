@@ -57,6 +57,7 @@ class Case:
     there: Callable[[str], str] = lambda key: key
     told: Callable[[Payload], Any] = dict
     at: str = ""
+    is_asynchronous: bool = False
 
     def settings(self, kind: str, url: str, **changed: Any) -> dict[str, Any]:
         """The declaration for destinations.yml, with the fake's address in it."""
@@ -131,6 +132,7 @@ CASES: dict[str, Case] = {
         there=_sha256,
         told=lambda _: {},
         at="/v1",
+        is_asynchronous=True,
     ),
     "hubspot": Case(
         hubspot.HubSpot,
@@ -151,6 +153,7 @@ CASES: dict[str, Case] = {
             "metric": "Cart left",
         },
         at="/api",
+        is_asynchronous=True,
     ),
     "mailchimp": Case(
         mailchimp.Mailchimp,

@@ -58,7 +58,7 @@ class Criteo(Fake):
         bad = [
             each
             for place, each in enumerate(identifiers)
-            if not SHAPES[kind].fullmatch(each) or self.sour(place)
+            if not SHAPES[kind].fullmatch(each) or self.sour(place, each)
         ]
         for each in identifiers:
             if each in bad:

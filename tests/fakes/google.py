@@ -87,7 +87,7 @@ class Google(Fake):
             consent.get(name) == "CONSENT_GRANTED"
             for name in ("adUserData", "adPersonalization")
         )
-        good = [h for place, h in enumerate(hashes) if not self.sour(place)]
+        good = [h for place, h in enumerate(hashes) if not self.sour(place, h)]
         job = str(len(self.jobs) + 1)
         self.jobs[job] = {"requestStatus": "SUCCESS"}
         if self.stuck:

@@ -77,7 +77,7 @@ class HubSpot(Fake):
             _valid(given.keys() <= PROPERTIES, "PROPERTY_DOESNT_EXIST")
             _valid(all(isinstance(v, str) for v in given.values()), "not a string")
             trace = {"objectWriteTraceId": each.get("objectWriteTraceId")}
-            if not EMAIL.fullmatch(each["id"]) or self.sour(place):
+            if not EMAIL.fullmatch(each["id"]) or self.sour(place, each["id"]):
                 errors.append(
                     _error("VALIDATION_ERROR", "INVALID_EMAIL")
                     | {"context": {k: [v] for k, v in trace.items()}}

@@ -83,7 +83,7 @@ class Klaviyo(Fake):
         if not self.stuck:
             failed = 0
             for place, each in enumerate(profiles):
-                if self.sour(place):
+                if self.sour(place, each["attributes"].get("email", "")):
                     failed += 1
                 else:
                     self._upsert(each["attributes"])

@@ -70,7 +70,7 @@ class Mailchimp(Fake):
                 wrong = ("ERROR_GENERIC", "Please provide a valid email address.")
             elif name in self.unsubscribed and each["status"] == "subscribed":
                 wrong = ("ERROR_CONTACT_EXISTS", "is in a compliance state")
-            elif self.sour(place):
+            elif self.sour(place, name):
                 wrong = ("ERROR_GENERIC", "could not be processed")
             if wrong:
                 code, message = wrong

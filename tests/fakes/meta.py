@@ -46,7 +46,8 @@ class Meta(Fake):
         bad = [
             row
             for place, row in enumerate(rows)
-            if not (isinstance(row, str) and HASH.fullmatch(row)) or self.sour(place)
+            if not (isinstance(row, str) and HASH.fullmatch(row))
+            or self.sour(place, row)
         ]
         for row in rows:
             if row in bad:

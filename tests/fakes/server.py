@@ -70,7 +70,7 @@ def must(holds: object, status: int, body: Any) -> None:
 
 class Fake:
     """A vendor. `state` is all it remembers of people; `partly` makes it refuse every second person of a batch, where its
-    documents know partial failure; `stuck` makes it never finish a job."""
+    documents know partial failure, and `poisonous` names people it always refuses; `stuck` makes it never finish a job."""
 
     window: tuple[int, float] | None = None
 
@@ -80,6 +80,7 @@ class Fake:
         self.requests: list[Request] = []
         self.refusals: list[Response] = []
         self.partly = self.stuck = False
+        self.poisonous: set[str] = set()
         self._moments: deque[float] = deque()
         self._lock = threading.Lock()
 
@@ -111,9 +112,9 @@ class Fake:
                 self.refusals.append(refused.response)
                 return refused.response
 
-    def sour(self, place: int) -> bool:
-        """Whether the person at this place of a batch is one that fails today."""
-        return self.partly and place % 2 == 1
+    def sour(self, place: int, name: str) -> bool:
+        """Whether this person, at this place of a batch, is one that fails today."""
+        return name in self.poisonous or (self.partly and place % 2 == 1)
 
     def _count(self) -> None:
         if self.window is None:

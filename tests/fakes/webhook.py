@@ -20,7 +20,7 @@ class Receiver(Fake):
             raise Refused(401, {"message": "signature"}) from error
         failed = []
         for place, change in enumerate(request.json["data"]["changes"]):
-            if self.sour(place):
+            if self.sour(place, change["recipient"]):
                 failed.append({"op_id": change["op_id"], "status": "retry"})
             else:
                 self._apply(change)

@@ -5,14 +5,13 @@ Decisions are landed into raw as the refresh does it, so a day is decided by wha
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from orchestration.journeys.declarations import Journey
 from orchestration.journeys.relation import as_row
 from orchestration.warehouse.schema import LEDGERS
-from tests.integration.rendered import Room
+from tests.integration.rendered import PROJECT, Room
 
 SUPPLIED = {
     "fct_trigger_emissions": "emission_id varchar, trigger_name varchar, trigger_key varchar, profile_id varchar, is_resolved boolean, emitted_at timestamp, properties json",
@@ -25,6 +24,7 @@ SUPPLIED = {
     "int_profile_attributes": "profile_id varchar, path varchar, value varchar, value_text varchar",
     "dim_consents": "contact_type varchar, contact_value varchar, purpose varchar, channel varchar, state varchar",
 }
+BALANCE = PROJECT / "tests" / "whoever_asks_a_journey_gets_one_answer.sql"
 FACTS = (
     "journey",
     "candidate_id",
@@ -67,7 +67,7 @@ class JourneyRoom:
             "obs_trigger_funnel",
         )
         self._room = Room(*targets, supplied=SUPPLIED, as_of="1970-01-01T00:00:00")
-        self._records = 0
+        self._records, self._is_alone = 0, len(journeys) == 1
         rows = [as_row(journey) for journey in journeys]
         self.insert(
             "raw.journeys", [{c: row[c] for c in LEDGERS["journeys"]} for row in rows]
@@ -105,7 +105,7 @@ class JourneyRoom:
         profile_id: str | None,
         at: str,
         trigger: str = "cart",
-        **properties: str,
+        **properties: object,
     ) -> None:
         """A trigger; one with an `cart_id` names its occasion by it."""
         self.insert(
@@ -132,7 +132,7 @@ class JourneyRoom:
         self._room.refresh()
 
     def decide(self, as_of: str) -> dict[str, str]:
-        """Evaluate and land; what was newly decided, by candidate without the trigger's name."""
+        """Evaluate and land; what was newly decided, by candidate."""
         self.look(as_of)
         columns = ", ".join(FACTS)
         rows = self.ask(
@@ -145,7 +145,7 @@ class JourneyRoom:
                 **dict(zip(FACTS, row, strict=True)),
             }
             self.insert("raw.journey_decisions", [fact])
-        return {row[1].partition(":")[2]: row[7] for row in rows}
+        return {self._called(row[0], row[1]): row[7] for row in rows}
 
     def deliver(self, outcome: str = "delivered") -> set[str]:
         """Tell the destination everything it is to be told; the recipients."""
@@ -172,15 +172,25 @@ class JourneyRoom:
         return {key for _, _, key in due}
 
     def latest(self) -> dict[str, str]:
-        """Candidate without its trigger's name → what counts about it."""
+        """Candidate → what counts about it."""
         rows = self.ask(
-            "select candidate_id, outcome from journeys.fct_journey_decisions where is_latest"
+            "select journey, candidate_id, outcome from journeys.fct_journey_decisions where is_latest"
         )
-        return {candidate.partition(":")[2]: outcome for candidate, outcome in rows}
+        return {self._called(row[0], row[1]): row[2] for row in rows}
+
+    def rebuild(self, as_of: str) -> None:
+        """Forget everything that was derived, and derive it anew."""
+        self._room.forget()
+        self.look(as_of)
+
+    def unbalanced(self) -> list[tuple[Any, ...]]:
+        """What the project's own test of the balance finds."""
+        return self._room.ask(self._room.render(BALANCE.read_text("utf-8")))
+
+    def _called(self, journey: str, candidate_id: str) -> str:
+        """The candidate without its trigger's name; with several journeys `journey candidate`."""
+        key = candidate_id.partition(":")[2]
+        return key if self._is_alone else f"{journey} {key}"
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         return self._room.ask(sql)
-
-
-def moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)

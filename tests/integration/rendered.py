@@ -6,10 +6,11 @@ same is shown by the tests that run dbt.
 """
 
 import ast
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import jinja2
@@ -20,6 +21,7 @@ from tests.conftest import ROOT
 
 PROJECT = ROOT / "dbt_project"
 MARKS = "staging.incremental_marks"
+LOGICAL_TIME = "logical time"
 
 
 class Adapter:
@@ -53,6 +55,8 @@ class Model:
 class Room:
     """Models and all they need, down to raw tables, seeds and what the test supplies."""
 
+    _rendered: ClassVar[dict[tuple[str, bool], Model]] = {}
+
     def __init__(self, *targets: str, supplied: Mapping[str, str], as_of: str) -> None:
         """`supplied` maps a model that the test fills itself to its columns."""
         self.as_of, self.supplied = as_of, supplied
@@ -68,8 +72,6 @@ class Room:
         self.connection.execute(
             f"create table {MARKS} (model varchar, input varchar, mark bigint)"
         )
-        self._rendered: dict[tuple[str, bool, str], Model] = {}
-        self._environment = environment()
         self.order = list(self._sorted(targets))
 
     def relation(self, name: str) -> str:
@@ -95,6 +97,10 @@ class Room:
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         return self.connection.execute(sql).fetchall()
+
+    def render(self, text: str) -> str:
+        """SQL that is no model, such as a data test."""
+        return self._render("", text, False).sql.replace(LOGICAL_TIME, self.as_of)
 
     def _sorted(self, targets: tuple[str, ...]) -> Iterator[str]:
         graph: dict[str, set[str]] = {}
@@ -122,16 +128,17 @@ class Room:
 
     def _build(self, name: str) -> None:
         model, target = self._model(name), self.relation(name)
+        sql = model.sql.replace(LOGICAL_TIME, self.as_of)
         run = self.connection.execute
         marks = self.ask(f"select 1 from {MARKS} where model = '{name}'")
         if model.touched and self._exists(name) and marks:
-            run(f"create or replace temp table fresh as {model.sql}")
+            run(f"create or replace temp table fresh as {sql}")
             touched = f"select {model.key} from {self.relation(model.touched)}"
             run(f"delete from {target} where {model.key} in ({touched})")
             run(f"insert into {target} by name select * from fresh")
         else:
             kind = "view" if model.kind == "view" else "table"
-            run(f"create or replace {kind} {target} as {model.sql}")
+            run(f"create or replace {kind} {target} as {sql}")
         run(f"delete from {MARKS} where model = '{name}'")
         for read, column in model.inputs.items():
             run(
@@ -152,10 +159,9 @@ class Room:
         text = self.files[name].read_text("utf-8")
         held = re.findall(r"held\(\s*'(\w+)'", text)
         is_first = not all(self._exists(other) for other in held)
-        key = (name, is_first, self.as_of)
-        if key not in self._rendered:
-            self._rendered[key] = self._render(name, text, is_first)
-        return self._rendered[key]
+        if (name, is_first) not in self._rendered:
+            self._rendered[name, is_first] = self._render(name, text, is_first)
+        return self._rendered[name, is_first]
 
     def _consumers(self, touched: str) -> list[str]:
         """The models that name this one as their relation of touched keys."""
@@ -165,7 +171,6 @@ class Room:
     def _render(self, name: str, text: str, is_first: bool) -> Model:
         config: dict[str, Any] = {}
         refs: set[str] = set()
-        variables = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
 
         def ref(read: str) -> str:
             refs.add(read)
@@ -186,13 +191,13 @@ class Room:
             config.update(given)
             return ""
 
-        sql = self._environment.from_string(text).render(
+        sql = environment().from_string(text).render(
             {
                 "config": configure,
                 "ref": ref,
                 "source": lambda schema, table: f"{schema}.{table}",
-                "var": lambda name: variables[name],
-                "as_of": lambda: f"cast('{self.as_of}' as timestamp)",
+                "var": lambda name: variables()[name],
+                "as_of": lambda: f"cast('{LOGICAL_TIME}' as timestamp)",
                 "is_incremental": lambda: False,
                 "seen_by_consumers": seen_by_consumers,
                 "seen": lambda *_: 0,
@@ -202,6 +207,14 @@ class Room:
         return Model(sql, config, refs)
 
 
+@functools.cache
+def variables() -> dict[str, Any]:
+    """The vars of the project."""
+    found: dict[str, Any] = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())
+    return found["vars"]
+
+
+@functools.cache
 def environment() -> jinja2.Environment:
     """Jinja that knows the project's dialect macros."""
     made = jinja2.Environment(extensions=["jinja2.ext.do"])

@@ -99,17 +99,20 @@ class JourneyDecision(OwnFact):
 
 
 class Delivery(OwnFact):
-    """An attempt to deliver, landed before the request, or its outcome, landed after.
+    """An attempt to deliver, landed before the request, or its outcome, landed after; or a word about a whole sync.
 
-    A `run` says that a plan was worked through to its end; its op_id and attempt_id name the run, and it has no
-    recipient and no action.
+    Words about a sync have no recipient and no action, and `detail` says who and why. A `run` ends a pass over a
+    plan: `delivered` when it was worked through, else `retry`, and not before when it may go on. A `resync` takes
+    back what we believe is at the destination. An `approval` lets the plan whose hash is `op_id` pass its guards.
     """
 
     stream: ClassVar[str] = "deliveries"
     contract: str = "delivery"
 
-    kind: Literal["attempt", "outcome", "run"]
+    kind: Literal["attempt", "outcome", "run", "resync", "approval"]
     sync_name: str
+    account: str | None = None
+    run_id: str | None = None
     op_id: str
     attempt_id: str
     recipient_key: str
@@ -124,5 +127,7 @@ class Delivery(OwnFact):
     )
     http_status: int | None = None
     job: str | None = None
+    requests: int | None = None
+    not_before: UtcTime | None = None
     detail: str | None = None
     at: UtcTime = Field(default_factory=lambda: datetime.now(UTC))

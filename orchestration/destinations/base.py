@@ -12,6 +12,7 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Action = Literal["enter", "update", "exit", "trigger"]
+Mode = Literal["mirror", "upsert", "insert", "update", "events", "snapshot"]
 Kind = Literal["delivered", "accepted", "rejected", "retry", "unknown"]
 
 # What a sync may know a person by.
@@ -23,6 +24,11 @@ STATE_ACTIONS: frozenset[Action] = frozenset({"enter", "update", "exit"})
 def _parsed(value: object) -> object:
     """A JSON column arrives as text from DuckDB."""
     return orjson.loads(value) if isinstance(value, str | bytes) else value
+
+
+def _blank_is_none(value: object) -> object:
+    """An empty cell of a CSV file."""
+    return None if value == "" else value
 
 
 class ActivationChange(BaseModel):
@@ -50,14 +56,18 @@ class ActivationChange(BaseModel):
 
 
 class Sync(BaseModel):
-    """One row of the seed syncs: which audience goes where, as whom, for what purpose."""
+    """One row of the seed syncs: which audience goes where, as whom, for what purpose.
+
+    `state` retired takes back from the destination what the sync put there.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sync_name: str
     audience_name: str
     destination: str
-    mode: Literal["mirror"]
+    mode: Mode
+    state: Literal["active", "retired"] = "active"
     recipient_type: str
     purpose: str
     channel: str
@@ -66,6 +76,7 @@ class Sync(BaseModel):
     max_enter_percent: int
     guard_floor: int
     may_be_empty: bool
+    requests_per_minute: Annotated[int | None, BeforeValidator(_blank_is_none)] = None
     description: str
 
 

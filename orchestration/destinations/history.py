@@ -1,42 +1,153 @@
-"""What happened to a sync since its plan was made: the deliveries that the plan's warehouse had not loaded.
+"""What a run knows beside its plan: what the plan's warehouse had seen, and what was landed since.
 
 Belongs here: reading the landing zone's tail. What deliveries mean for the next plan is SQL (int_sync_delivered).
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ingestion.landing import read_tail
+
+# Outcomes after which an event trigger is not sent again.
+SETTLED = ("delivered", "accepted", "rejected")
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An attempt that is part of an asynchronous job: everything its outcome must repeat."""
+
+    job: str
+    accepted_at: datetime
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Pause:
+    """How the last run of an account ended: when, and when the next one may begin."""
+
+    ended_at: datetime
+    not_before: datetime | None = None
+
+    @property
+    def seconds(self) -> float:
+        if self.not_before is None:
+            return 0.0
+        return max(0.0, (self.not_before - self.ended_at).total_seconds())
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the warehouse knew when the plan was made: of the sync, its jobs and approved plans; of its account, how
+    the last run ended and when it was last asked. `held_by` names a guard that holds the whole plan back."""
+
+    pending: Mapping[str, Pending] = field(default_factory=dict)
+    approvals: frozenset[str] = frozenset()
+    pause: Pause | None = None
+    asked_at: datetime | None = None
+    held_by: str | None = None
+
+
+NOTHING = Known()
 
 
 @dataclass(frozen=True)
 class History:
-    """`moved`: recipients whose delivered state the plan no longer knows. `is_finished`: a run has completed."""
+    """What was landed about a sync since its plan, added to what the plan knew.
+
+    `moved` are recipients whose delivered state the plan no longer knows, `told` triggers that need no repeating.
+    `is_finished`: a run has worked the plan through.
+    """
 
     moved: frozenset[str]
+    told: frozenset[str]
     is_finished: bool
+    known: Known
 
 
 def since_plan(
-    landing_root: Path, sync_name: str, loaded_segments: Collection[str]
+    landing_root: Path,
+    sync_name: str,
+    loaded_segments: Collection[str],
+    account: str = "",
+    known: Known = NOTHING,
 ) -> History:
-    """Read the tail: every delivery of the sync in a segment the plan had not seen."""
+    """Read the tail: every delivery of the sync, and of its account, in a segment the plan had not seen."""
+    tail = list(read_tail(landing_root, "deliveries", set(loaded_segments)))
+    own = [row for row in tail if row["sync_name"] == sync_name]
+    same = [row for row in tail if row.get("account") == account] if account else []
+    return History(
+        moved=_moved(own),
+        told=frozenset(
+            row["op_id"]
+            for row in own
+            if row["action"] == "trigger" and row["outcome"] in SETTLED
+        ),
+        is_finished=any(
+            row["kind"] == "run" and row["outcome"] == "delivered" for row in own
+        ),
+        known=replace(
+            known,
+            pending=_pending(known.pending, own),
+            approvals=known.approvals
+            | {row["op_id"] for row in own if row["kind"] == "approval"},
+            pause=_pause(known.pause, same),
+            asked_at=_asked_at(known.asked_at, same),
+        ),
+    )
+
+
+def _moved(rows: Iterable[dict[str, Any]]) -> frozenset[str]:
     recipients: dict[str, str] = {}
     unchanged: set[str] = set()
-    is_finished = False
-    for row in read_tail(landing_root, "deliveries", set(loaded_segments)):
-        if row["sync_name"] != sync_name:
-            continue
+    for row in rows:
         attempt = row["attempt_id"]
         if row["kind"] == "attempt":
             recipients[attempt] = row["recipient_key"]
-        elif row["kind"] == "run":
-            is_finished = True
-        elif row["outcome"] == "retry":
+        elif row["kind"] == "outcome" and row["outcome"] == "retry":
             unchanged.add(attempt)
-        else:
-            # An outcome whose attempt the plan did see as unknown: the state moved all the same.
+        elif row["kind"] == "outcome":
+            # One whose attempt the plan did see as unknown: the state moved all the same.
             recipients[attempt] = row["recipient_key"]
-    moved = {key for attempt, key in recipients.items() if attempt not in unchanged}
-    return History(frozenset(moved), is_finished)
+    return frozenset(
+        key for attempt, key in recipients.items() if attempt not in unchanged
+    )
+
+
+def _pending(
+    known: Mapping[str, Pending], rows: Iterable[dict[str, Any]]
+) -> dict[str, Pending]:
+    pending = dict(known)
+    for row in rows:
+        if row["kind"] != "outcome":
+            continue
+        pending.pop(row["attempt_id"], None)
+        if row["outcome"] == "accepted" and row["job"]:
+            at = datetime.fromisoformat(row["at"])
+            pending[row["attempt_id"]] = Pending(row["job"], at, row)
+    return pending
+
+
+def _pause(known: Pause | None, rows: Iterable[dict[str, Any]]) -> Pause | None:
+    ends = [
+        Pause(
+            datetime.fromisoformat(row["at"]),
+            datetime.fromisoformat(row["not_before"]) if row["not_before"] else None,
+        )
+        for row in rows
+        if row["kind"] == "run"
+    ]
+    return max([*ends, *([known] if known else [])], key=_ended_at, default=None)
+
+
+def _ended_at(pause: Pause) -> datetime:
+    return pause.ended_at
+
+
+def _asked_at(
+    known: datetime | None, rows: Iterable[dict[str, Any]]
+) -> datetime | None:
+    times = [datetime.fromisoformat(row["at"]) for row in rows]
+    return max([*times, *([known] if known else [])], default=None)

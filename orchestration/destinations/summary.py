@@ -2,19 +2,26 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from orchestration.destinations.base import Action, Kind
 
 
 @dataclass
 class DeliverySummary:
-    """Counts of one run. `outcomes` is keyed by (action, outcome), `held` by the guard that blocks."""
+    """Counts of one run. `outcomes` is keyed by (action, outcome), `held` by the guard that blocks.
+
+    `overtaken` were attempted since the plan; `put_off` wait until an old handle of the person is gone.
+    `waits_until` is set when the account is to be left alone, so that nothing was tried.
+    """
 
     sync_name: str
     planned: int
     outcomes: Counter[tuple[Action, Kind]] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
     overtaken: int = 0
+    put_off: int = 0
+    waits_until: datetime | None = None
     requests: int = 0
     stopped: str | None = None
     paused_seconds: float | None = None
@@ -36,11 +43,14 @@ class DeliverySummary:
     @property
     def is_complete(self) -> bool:
         """Whether the plan was worked through: nothing stopped it, was held back or waits to be tried again."""
-        return not self.stopped and not self.held and not self.total("retry")
+        is_left = self.held or self.put_off or self.total("retry")
+        return not self.stopped and not self.waits_until and not is_left
 
     def sentence(self) -> str:
         """One line for a person."""
-        if not self.planned:
+        if self.waits_until:
+            return f"{self.sync_name}: the destination is left alone until {self.waits_until:%Y-%m-%d %H:%M:%S} UTC"
+        if not self.planned and not self.requests:
             return f"{self.sync_name}: nothing to publish"
         parts = [
             f"{n} {action} {kind}"
@@ -49,6 +59,8 @@ class DeliverySummary:
         parts += [f"{n} held back by {guard}" for guard, n in sorted(self.held.items())]
         if self.overtaken:
             parts.append(f"{self.overtaken} already attempted since the plan")
+        if self.put_off:
+            parts.append(f"{self.put_off} wait until their old handle is gone")
         if self.stopped:
             parts.append(f"stopped: {self.stopped}")
         return f"{self.sync_name}: {', '.join(parts)} ({self.requests} requests)"

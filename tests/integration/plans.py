@@ -1,37 +1,40 @@
-"""The real plan on a warehouse of a test's own: landing zone → loader → the activation models' own SQL.
+"""The real plan on a warehouse of a test's own: landing zone → the activation models' own SQL, in memory.
 
-dbt compiles the project once; its compiled SQL then runs here in the order of its manifest, which takes milliseconds
-instead of a dbt run per plan. The rooms upstream are tables that the test fills: who is in which audience, who the
-people are, what they agreed to.
+The models run on a bare connection (tests.integration.rendered), so a plan takes milliseconds. The rooms upstream are
+tables that the test fills: who is in which audience, who the people are, what they agreed to. What was landed is read
+as the loader reads it; the loader itself has tests of its own.
 """
 
-import functools
 import json
-import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-import duckdb
-import yaml
-
-from ingestion.settings import PROJECT_ROOT, Settings
+from ingestion.contracts import Delivery
+from ingestion.landing import recover, sealed_segments
+from ingestion.settings import Settings
 from orchestration.destinations.base import ActivationChange, Sync
-from orchestration.warehouse.loading import load
-from tests.dbt import dbt, target
+from orchestration.warehouse.schema import contract_columns
+from tests.integration.rendered import Room
 from tests.integration.rooms import AS_OF
+from tests.unit.test_activation_contract import mirrored
 
-DBT_PROJECT = PROJECT_ROOT / "dbt_project"
-SELECTED = ("path:models/activation", "stg_landing__deliveries")
+TARGETS = (
+    "activation_changes",
+    "fct_sync_eligibility",
+    "fct_sync_runs",
+    "fct_sync_state",
+)
 UPSTREAM = {
-    "audiences.int_audiences_evaluated": "audience_name varchar, profile_id varchar, instance_key varchar, attributes json",
-    "audiences.int_holdouts": "audience_name varchar, profile_id varchar",
-    "identity.dim_profile_ids": "any_profile_id varchar, profile_id varchar",
-    "identity.dim_identifiers": "identifier_type varchar, identifier_value varchar, profile_id varchar",
-    "profiles.dim_profiles": "profile_id varchar, user_id varchar, email varchar, phone varchar",
-    "profiles.dim_consents": "contact_type varchar, contact_value varchar, purpose varchar, channel varchar, state varchar",
-    "seeds.purposes": "purpose varchar, enforcement varchar",
-    "seeds.syncs": "sync_name varchar, audience_name varchar, destination varchar, mode varchar, recipient_type varchar, purpose varchar, channel varchar, mapping_version bigint, max_exit_percent bigint, max_enter_percent bigint, guard_floor bigint, may_be_empty boolean, description varchar",
+    "int_audiences_evaluated": "audience_name varchar, profile_id varchar, instance_key varchar, attributes json",
+    "int_holdouts": "audience_name varchar, profile_id varchar",
+    "int_journey_triggers": "sync_name varchar, recipient_key varchar, recipient_type varchar, profile_id varchar, payload json, payload_hash varchar, mapping_version bigint, handle varchar, generation bigint, action varchar, reason varchar, op_id varchar, is_rejected boolean, is_exempt boolean",
+    "dim_profile_ids": "any_profile_id varchar, profile_id varchar",
+    "dim_identifiers": "identifier_type varchar, identifier_value varchar, profile_id varchar",
+    "dim_profiles": "profile_id varchar, user_id varchar, email varchar, phone varchar",
+    "dim_consents": "contact_type varchar, contact_value varchar, purpose varchar, channel varchar, state varchar",
+    "purposes": "purpose varchar, enforcement varchar",
+    "syncs": ", ".join(f"{name} {kind}" for name, kind in mirrored(Sync).items()),
+    "sync_mappings": "sync_name varchar, attribute varchar, field varchar",
 }
 
 
@@ -55,78 +58,36 @@ def a_sync(name: str, **fields: object) -> Sync:
     return Sync.model_validate({**values, **fields})
 
 
-@functools.cache
-def compiled() -> list[tuple[str, str, str]]:
-    """(relation, materialization, SQL) of the activation models, upstream first."""
-    with tempfile.TemporaryDirectory() as folder:
-        dbt(
-            Path(folder, "millrace.duckdb"),
-            *("compile", "--quiet", "--no-populate-cache", "--select", *SELECTED),
-            as_of=AS_OF,
-            artifacts=True,
-        )
-    manifest = json.loads((target() / "manifest.json").read_text("utf-8"))
-    nodes = {
-        name: node
-        for name, node in manifest["nodes"].items()
-        if node["resource_type"] == "model" and node.get("compiled_code")
-    }
-    return [
-        (
-            f"{node['schema']}.{node['alias']}",
-            node["config"]["materialized"],
-            node["compiled_code"],
-        )
-        for node in _in_order(nodes)
-    ]
-
-
-def _in_order(nodes: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    done: set[str] = set()
-    while len(done) < len(nodes):
-        for name, node in nodes.items():
-            needed = set(node["depends_on"]["nodes"]) & nodes.keys()
-            if name not in done and needed <= done:
-                done.add(name)
-                yield node
-
-
-def _settings() -> dict[str, str]:
-    profiles = yaml.safe_load((DBT_PROJECT / "profiles.yml").read_text())
-    settings: dict[str, str] = profiles["millrace"]["outputs"]["duckdb"]["settings"]
-    return settings
-
-
 class Warehouse:
     """One platform's warehouse, as far as activation needs it."""
 
     def __init__(self, home: Settings, *syncs: Sync) -> None:
         self.home = home
-        load(home)
-        with self._open() as connection:
-            for name, columns in UPSTREAM.items():
-                schema = name.partition(".")[0]
-                connection.execute(f"create schema if not exists {schema}")
-                connection.execute(f"create table {name} ({columns})")
-        self.fill("seeds.purposes", [{"purpose": "service", "enforcement": "off"}])
-        self.fill("seeds.syncs", [sync.model_dump() for sync in syncs])
+        self.seen: set[str] = set()
+        self.room = Room(*TARGETS, supplied=UPSTREAM, as_of=AS_OF)
+        self.fill("purposes", [{"purpose": "service", "enforcement": "off"}])
+        self.declare(*syncs)
+
+    def declare(self, *syncs: Sync) -> None:
+        """Replace the seed of syncs."""
+        self.fill("syncs", [sync.model_dump() for sync in syncs])
 
     def fill(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace the rows of an upstream table; all rows have the same columns."""
         given = list(rows)
-        with self._open() as connection:
-            connection.execute(f"delete from {table}")
-            if given:
-                one = f"({', '.join('?' * len(given[0]))})"
-                connection.execute(
-                    f"insert into {table} ({', '.join(given[0])}) values {', '.join([one] * len(given))}",
-                    [value for row in given for value in row.values()],
-                )
+        relation = self.room.relation(table)
+        self.room.connection.execute(f"delete from {relation}")
+        if given:
+            one = f"({', '.join('?' * len(given[0]))})"
+            self.room.connection.execute(
+                f"insert into {relation} ({', '.join(given[0])}) values {', '.join([one] * len(given))}",
+                [value for row in given for value in row.values()],
+            )
 
     def crowd(self, attributes: Mapping[str, Mapping[str, Any]]) -> None:
         """Say who is in the audience `crowd`, by user id, with which attributes."""
         self.fill(
-            "audiences.int_audiences_evaluated",
+            "int_audiences_evaluated",
             [
                 {
                     "audience_name": "crowd",
@@ -138,40 +99,52 @@ class Warehouse:
             ],
         )
         self.fill(
-            "profiles.dim_profiles",
+            "dim_profiles",
             [{"profile_id": f"p_{name}", "user_id": name} for name in attributes],
         )
 
     def plan(self, sync: Sync) -> tuple[list[ActivationChange], set[str]]:
         """Load what was landed, plan, and give the sync's changes with the segments the plan has seen."""
-        load(self.home)
+        self.load()
         self.evaluate()
         columns = list(ActivationChange.model_fields)
         rows = self.rows(
             f"select {', '.join(columns)} from activation.activation_changes where sync_name = '{sync.sync_name}'"
         )
-        seen = self.rows("select segment from raw.loads where stream = 'deliveries'")
         changes = [
             ActivationChange.model_validate(dict(zip(columns, row, strict=True)))
             for row in rows
         ]
-        return changes, {segment for (segment,) in seen}
+        return changes, set(self.seen)
+
+    def load(self) -> None:
+        """Take in the deliveries that were not seen before."""
+        recover(self.home.landing)
+        fresh = [
+            segment
+            for segment in sealed_segments(self.home.landing, "deliveries")
+            if segment.name not in self.seen
+        ]
+        if not fresh:
+            return
+        columns = {"stream": "varchar", **contract_columns(Delivery)}
+        declared = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
+        self.room.connection.execute(
+            "insert into raw.deliveries by name select * exclude (stream) "
+            f"from read_json($files, columns = {{{declared}}}, format = 'newline_delimited')",
+            {"files": [str(segment.path) for segment in fresh]},
+        )
+        self.seen |= {segment.name for segment in fresh}
+
+    def forget(self) -> None:
+        """The warehouse is lost; only the landing zone and what lies upstream are left."""
+        self.seen = set()
+        self.room.connection.execute("delete from raw.deliveries")
+        self.room.forget()
 
     def evaluate(self) -> None:
         """Run the activation models on what is in raw."""
-        with self._open() as connection:
-            for relation, materialization, sql in compiled():
-                kind = "view" if materialization == "view" else "table"
-                schema = relation.partition(".")[0]
-                connection.execute(f"create schema if not exists {schema}")
-                connection.execute(f"create or replace {kind} {relation} as {sql}")
+        self.room.refresh()
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self._open() as connection:
-            return connection.execute(sql).fetchall()
-
-    def _open(self) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect(self.home.warehouse)
-        for name, value in _settings().items():
-            connection.execute(f"set {name} = '{value}'")
-        return connection
+        return self.room.ask(sql)

@@ -9,7 +9,6 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
 import pytest
 
 from ingestion.contracts import Delivery
@@ -31,6 +30,13 @@ def op_id(key: str, generation: int, action: str, hash_: str, version: int) -> s
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def refused(
+    key: str, known: "Known", action: str, hash_: str, version: int
+) -> tuple[object, ...]:
+    """What a rejection speaks about: a payload whatever the action, or the removal from this very state."""
+    return key, hash_, version, known.generation if action == "exit" else "assert"
+
+
 @dataclass
 class Known:
     """What is known of one recipient: the oracle's state."""
@@ -39,12 +45,14 @@ class Known:
     hash: str | None = None
     version: int | None = None
     generation: int = 0
+    is_pending: bool = False
 
     def told(self, action: str, hash_: str, version: int, outcome: str | None) -> None:
         if outcome in ("retry", "rejected"):
             return
         self.generation += 1
         self.hash, self.version = hash_, version
+        self.is_pending = outcome == "accepted"
         if outcome != "delivered":
             self.state = "unknown"
         else:
@@ -54,6 +62,8 @@ class Known:
         self, wanted: dict[str, int] | None, version: int
     ) -> tuple[str, str] | None:
         """(action, payload hash) of the change that is due."""
+        if self.is_pending:
+            return None
         if wanted is None:
             return None if self.state == "absent" else ("exit", self.hash or "")
         if self.state != "acked":
@@ -69,7 +79,7 @@ class History:
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
         self.known = {key: Known() for key in KEYS}
-        self.rejected: set[str] = set()
+        self.rejected: set[tuple[object, ...]] = set()
         self.records: list[Delivery] = []
 
     def attempt(self, key: str) -> None:
@@ -96,7 +106,7 @@ class History:
         if outcome is not None:
             self.records.append(Delivery(kind="outcome", outcome=outcome, **fields))
         if outcome == "rejected":
-            self.rejected.add(fields["op_id"])
+            self.rejected.add(refused(key, known, action, hash_, version))
         known.told(action, hash_, version, outcome)
 
     def due(self, wanted: dict[str, dict[str, int]], version: int) -> set[tuple]:
@@ -107,7 +117,7 @@ class History:
             if need is None:
                 continue
             identity = op_id(key, known.generation, *need, version)
-            if identity not in self.rejected:
+            if refused(key, known, *need, version) not in self.rejected:
                 changes.add((key, need[0], known.generation, identity))
         return changes
 
@@ -150,10 +160,9 @@ def test_the_order_in_which_segments_were_loaded_does_not_matter(tmp_path):
     state = "select * from activation.int_sync_delivered order by all"
     warehouse.plan(sync)
     before = warehouse.rows(state)
-    with duckdb.connect(warehouse.home.warehouse) as connection:
-        connection.execute(
-            "create or replace table raw.deliveries as"
-            " select * from raw.deliveries order by md5(cast(record_id as varchar))"
-        )
+    warehouse.room.connection.execute(
+        "create or replace table raw.deliveries as"
+        " select * from raw.deliveries order by md5(cast(record_id as varchar))"
+    )
     warehouse.evaluate()
     assert warehouse.rows(state) == before

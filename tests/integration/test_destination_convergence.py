@@ -25,6 +25,7 @@ from tests.chaos_receiver import FAULTS, SECRET, ChaosReceiver
 from tests.conftest import ROOT
 from tests.integration.plans import Warehouse, a_sync
 from tests.landed import platform
+from tests.later import Later
 
 PEOPLE = [f"u{number:02}" for number in range(30)]
 BATCH = 4
@@ -41,13 +42,14 @@ class Tool:
 
     def __init__(self, folder: Path, sync: Sync, **declared: object) -> None:
         self.home, self.sync, self.folder = platform(folder), sync, folder
-        self.warehouse = Warehouse(self.home, sync)
+        self.warehouse, self.time = Warehouse(self.home, sync), Later()
         self.declared = folder / "destinations.yml"
         entry = {"name": "tool", "batch_size": BATCH, **declared}
         self.declared.write_text(yaml.safe_dump({"destinations": [entry]}))
 
     def run(self) -> DeliverySummary:
-        """Plan and deliver."""
+        """Plan and deliver, long enough after the run before."""
+        self.time.skip(hours=7)
         return self.deliver(*self.warehouse.plan(self.sync))
 
     def deliver(
@@ -57,7 +59,13 @@ class Tool:
         try:
             with LandingWriter(self.home.landing) as writer:
                 return deliver(
-                    self.sync, made, changes, writer, self.home.landing, seen
+                    self.sync,
+                    made,
+                    changes,
+                    writer,
+                    self.home.landing,
+                    seen,
+                    clock=self.time.clock,
                 )
         finally:
             made.close()
@@ -249,16 +257,12 @@ def test_a_guard_holds_an_exodus_back_but_lets_withdrawn_consent_pass(
     tool = webhook(
         tmp_path, receiver, purpose="marketing", max_exit_percent=30, guard_floor=10
     )
-    tool.warehouse.fill(
-        "seeds.purposes", [{"purpose": "marketing", "enforcement": "opt_in"}]
-    )
-    tool.warehouse.fill(
-        "profiles.dim_consents", consents(dict.fromkeys(PEOPLE, "granted"))
-    )
+    tool.warehouse.fill("purposes", [{"purpose": "marketing", "enforcement": "opt_in"}])
+    tool.warehouse.fill("dim_consents", consents(dict.fromkeys(PEOPLE, "granted")))
     tool.warehouse.crowd({name: {} for name in PEOPLE[:20]})
     assert tool.run().delivered == 20
     states = dict.fromkeys(PEOPLE, "granted") | {"u00": "denied", "u12": "denied"}
-    tool.warehouse.fill("profiles.dim_consents", consents(states))
+    tool.warehouse.fill("dim_consents", consents(states))
     tool.warehouse.crowd({name: {} for name in PEOPLE[:10]})
     summary = tool.run()
     assert summary.held == {"too_many_exits": 9}
@@ -304,11 +308,11 @@ def test_a_promotion_publishes_nothing_and_a_merge_removes_the_other(
         {"any_profile_id": "p_user", "profile_id": "p_user"},
         {"any_profile_id": "p_cookie2", "profile_id": "p_cookie2"},
     ]
-    tool.warehouse.fill("identity.dim_profile_ids", leads_to)
+    tool.warehouse.fill("dim_profile_ids", leads_to)
     (exit_,) = tool.warehouse.plan(tool.sync)[0]
     assert (exit_.recipient_key, exit_.reason) == ("p_cookie2", "no_longer_member")
     leads_to[2]["profile_id"] = "p_user"
-    tool.warehouse.fill("identity.dim_profile_ids", leads_to)
+    tool.warehouse.fill("dim_profile_ids", leads_to)
     (exit_,) = tool.warehouse.plan(tool.sync)[0]
     assert (exit_.recipient_key, exit_.reason) == ("p_cookie2", "merged")
     assert tool.run().is_complete

@@ -1,10 +1,48 @@
 -- The plan: what the delivery loop takes to the destinations, row by row. Blocked rows
--- wait for a person.
+-- wait for a person. Guards look at syncs; who enters a journey was decided one by one.
 with
 
-changes as (select * from {{ ref('int_changes_planned') }}),
+planned as (select * from {{ ref('int_changes_planned') }}),
+
+journeys as (select * from {{ ref('int_journey_triggers') }}),
 
 guards as (select * from {{ ref('activation_guards') }}),
+
+changes as (
+    select
+        sync_name,
+        op_id,
+        action,
+        recipient_key,
+        recipient_type,
+        handle,
+        profile_id,
+        payload,
+        payload_hash,
+        mapping_version,
+        generation,
+        reason,
+        is_rejected,
+        is_exempt
+    from planned
+    union all
+    select
+        sync_name,
+        op_id,
+        action,
+        recipient_key,
+        recipient_type,
+        handle,
+        profile_id,
+        payload,
+        payload_hash,
+        mapping_version,
+        generation,
+        reason,
+        is_rejected,
+        is_exempt
+    from journeys
+),
 
 blocked as (
     select

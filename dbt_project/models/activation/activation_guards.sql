@@ -1,11 +1,12 @@
 -- Does a plan look like an accident? One row per sync and guard, with the figures it
--- was judged by. Withdrawn consent is never an accident: such exits count for no guard
--- and pass all of them.
+-- was judged by. Withdrawn consent, erasure and a retired sync are no accidents: such
+-- exits count for no guard and pass all of them. What is only said again counts for
+-- none either, but waits with the rest.
 with
 
 syncs as (select * from {{ ref('syncs') }}),
 
-members as (select * from {{ ref('int_audiences_evaluated') }}),
+members as (select * from {{ ref('int_sync_members') }}),
 
 delivered as (select * from {{ ref('int_sync_delivered') }}),
 
@@ -15,10 +16,10 @@ deliveries as (select * from {{ ref('stg_landing__deliveries') }}),
 
 audience_sizes as (
     select
-        audience_name,
+        sync_name,
         count(*) as member_count
     from members
-    group by audience_name
+    group by sync_name
 ),
 
 present as (
@@ -30,16 +31,18 @@ present as (
     group by sync_name
 ),
 
--- Asserting again what may be there already adds nobody.
 planned as (
     select
         sync_name,
         sum(case when action = 'exit' then 1 else 0 end) as exit_count,
         sum(
-            case when action = 'enter' and reason <> 'outcome_unknown' then 1 else 0 end
+            case when action in ('enter', 'trigger') then 1 else 0 end
         ) as enter_count
     from changes
-    where not is_rejected and not is_exempt
+    where
+        not is_rejected
+        and not is_exempt
+        and reason not in ('resync', 'outcome_unknown')
     group by sync_name
 ),
 
@@ -48,7 +51,7 @@ planned as (
 finished as (
     select distinct sync_name
     from deliveries
-    where kind = 'run'
+    where kind = 'run' and outcome = 'delivered'
 ),
 
 figures as (
@@ -61,7 +64,7 @@ figures as (
         finished.sync_name is not null as has_finished
     from syncs
     left join audience_sizes
-        on syncs.audience_name = audience_sizes.audience_name
+        on syncs.sync_name = audience_sizes.sync_name
     left join present
         on syncs.sync_name = present.sync_name
     left join planned

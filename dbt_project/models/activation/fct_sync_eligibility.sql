@@ -1,4 +1,5 @@
--- For everyone in a sync's audience: sent or not, and if not, why.
+-- For everyone in a sync's audience: sent or not, and if not, why. Who has several
+-- identifiers of the sync's type is sent when one of them is.
 with
 
 members as (select * from {{ ref('int_sync_members') }}),
@@ -19,6 +20,7 @@ judged as (
         case
             when members.reason is not null then members.reason
             when refused.recipient_key is not null then 'rejected_by_destination'
+            else ''
         end as obstacle
     from members
     left join refused
@@ -33,9 +35,10 @@ final as (
         profile_id,
         instance_key,
         recipient_type,
-        obstacle is null as is_eligible,
-        obstacle as reason
+        min(obstacle) = '' as is_eligible,
+        nullif(min(obstacle), '') as reason
     from judged
+    group by sync_name, profile_id, instance_key, recipient_type
 )
 
 select * from final

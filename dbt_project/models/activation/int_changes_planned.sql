@@ -1,5 +1,5 @@
 -- Desired minus delivered: every change a destination needs, before guards look at the
--- plan as a whole.
+-- plan as a whole. What a sync's mode wants of a difference is decided here.
 with
 
 syncs as (select * from {{ ref('syncs') }}),
@@ -10,97 +10,239 @@ delivered as (select * from {{ ref('int_sync_delivered') }}),
 
 consents as (select * from {{ ref('int_recipient_consents') }}),
 
-deliveries as (select * from {{ ref('stg_landing__deliveries') }}),
+attempts as (select * from {{ ref('fct_sync_attempts') }}),
+
+profile_ids as (select * from {{ ref('dim_profile_ids') }}),
 
 desired as (
     select * from members
-    where reason is null
+    where reason is null and mode <> 'events'
+),
+
+-- Where desired and delivered differ. Whoever is part of a job that still runs waits for
+-- its end: nobody knows yet what to change.
+differences as (
+    select
+        coalesce(desired.sync_name, delivered.sync_name) as sync_name,
+        coalesce(desired.recipient_key, delivered.recipient_key) as recipient_key,
+        desired.recipient_key is not null as is_desired,
+        coalesce(desired.profile_id, delivered.profile_id) as profile_id,
+        desired.payload,
+        coalesce(desired.payload_hash, delivered.payload_hash) as payload_hash,
+        case when delivered.is_present then delivered.handle end as known_handle,
+        coalesce(delivered.generation, 0) as generation,
+        coalesce(delivered.state, 'absent') as state,
+        coalesce(delivered.is_resynced, false) as is_resynced,
+        coalesce(delivered.is_acked, false) as is_acked,
+        coalesce(
+            delivered.mapping_version <> desired.mapping_version, false
+        ) as is_remapped,
+        false as is_same
+    from desired
+    full outer join delivered
+        on
+            desired.sync_name = delivered.sync_name
+            and desired.recipient_key = delivered.recipient_key
+    where
+        not coalesce(delivered.is_pending, false)
+        and case
+            when desired.recipient_key is null then delivered.is_present
+            else coalesce(
+                delivered.state <> 'acked'
+                or delivered.payload_hash <> desired.payload_hash
+                or delivered.mapping_version <> desired.mapping_version,
+                true
+            )
+        end
+),
+
+-- A snapshot in which anything changed is told whole.
+retold as (
+    select
+        desired.sync_name,
+        desired.recipient_key,
+        true as is_desired,
+        desired.profile_id,
+        desired.payload,
+        desired.payload_hash,
+        delivered.handle as known_handle,
+        delivered.generation,
+        delivered.state,
+        false as is_resynced,
+        true as is_acked,
+        false as is_remapped,
+        true as is_same
+    from desired
+    inner join delivered
+        on
+            desired.sync_name = delivered.sync_name
+            and desired.recipient_key = delivered.recipient_key
+    where
+        desired.mode = 'snapshot'
+        and desired.sync_name in (select sync_name from differences)
+        and delivered.state = 'acked'
+        and delivered.payload_hash = desired.payload_hash
+        and delivered.mapping_version = desired.mapping_version
+),
+
+compared as (
+    select * from differences
+    union all
+    select * from retold
 ),
 
 -- Unknown counts as absent for whoever should be there: they are asserted again, in the
 -- newest state.
 asserts as (
     select
-        desired.sync_name,
-        desired.recipient_key,
-        desired.recipient_type,
-        desired.profile_id,
-        desired.payload,
-        desired.payload_hash,
-        desired.mapping_version,
+        compared.*,
+        syncs.recipient_type,
+        syncs.mapping_version,
         case
-            when delivered.is_present then delivered.handle else desired.recipient_key
-        end as handle,
-        coalesce(delivered.generation, 0) as generation,
-        case when delivered.state = 'acked' then 'update' else 'enter' end as action,
+            when compared.state = 'acked' or syncs.mode = 'update' then 'update'
+            else 'enter'
+        end as action,
         case
-            when delivered.state = 'unknown' then 'outcome_unknown'
-            when delivered.state is null or delivered.state = 'absent' then 'member'
-            when delivered.mapping_version <> desired.mapping_version
-                then 'mapping_changed'
+            when compared.is_resynced and compared.is_acked then 'resync'
+            when compared.state = 'unknown' then 'outcome_unknown'
+            when compared.state = 'absent' then 'member'
+            when compared.is_same then 'snapshot'
+            when compared.is_remapped then 'mapping_changed'
             else 'payload_changed'
         end as reason
-    from desired
-    left join delivered
-        on
-            desired.sync_name = delivered.sync_name
-            and desired.recipient_key = delivered.recipient_key
+    from compared
+    inner join syncs
+        on compared.sync_name = syncs.sync_name
     where
-        delivered.state is null
-        or delivered.state <> 'acked'
-        or delivered.payload_hash <> desired.payload_hash
-        or delivered.mapping_version <> desired.mapping_version
+        compared.is_desired
+        and (syncs.mode <> 'insert' or compared.state <> 'acked')
+),
+
+leaving as (
+    select
+        compared.*,
+        syncs.recipient_type,
+        syncs.mapping_version,
+        syncs.mode,
+        syncs.state = 'retired' as is_retired
+    from compared
+    inner join syncs
+        on compared.sync_name = syncs.sync_name
+    where not compared.is_desired
 ),
 
 -- What a person is in the audience today, for the reason of an exit: still sent, under
 -- another key, or kept back.
 persons as (
     select
-        sync_name,
-        profile_id,
-        max(case when reason is null then 1 else 0 end) as sent_elsewhere,
-        min(reason) as reason
+        members.sync_name,
+        members.profile_id,
+        max(case when members.reason is null then 1 else 0 end) as sent_elsewhere,
+        min(members.reason) as reason
     from members
-    group by sync_name, profile_id
+    inner join (select distinct sync_name, profile_id from leaving) as gone
+        on
+            members.sync_name = gone.sync_name
+            and members.profile_id = gone.profile_id
+    group by members.sync_name, members.profile_id
 ),
 
 -- Unknown counts as present for whoever should not be there: they are removed.
 exits as (
     select
-        delivered.sync_name,
-        delivered.recipient_key,
-        syncs.recipient_type,
-        delivered.profile_id,
-        null as payload,
-        delivered.payload_hash,
-        syncs.mapping_version,
-        delivered.handle,
-        delivered.generation,
+        leaving.*,
         'exit' as action,
         case
+            when consents.obstacle = 'erased' then 'erased'
             when consents.obstacle = 'consent_denied' then 'consent_withdrawn'
-            when persons.sent_elsewhere = 1 and syncs.recipient_type = 'profile_id'
+            when leaving.is_retired then 'sync_retired'
+            when leaving.is_resynced and not leaving.is_acked then 'resync'
+            when persons.sent_elsewhere = 1 and leaving.recipient_type = 'profile_id'
                 then 'merged'
             when persons.sent_elsewhere = 1 then 'identifier_changed'
             else coalesce(persons.reason, 'no_longer_member')
         end as reason
-    from delivered
-    inner join syncs
-        on delivered.sync_name = syncs.sync_name
-    left join desired
-        on
-            delivered.sync_name = desired.sync_name
-            and delivered.recipient_key = desired.recipient_key
+    from leaving
     left join persons
         on
-            delivered.sync_name = persons.sync_name
-            and delivered.profile_id = persons.profile_id
+            leaving.sync_name = persons.sync_name
+            and leaving.profile_id = persons.profile_id
     left join consents
         on
-            delivered.sync_name = consents.sync_name
-            and delivered.recipient_key = consents.recipient_key
-            and delivered.profile_id = consents.profile_id
-    where delivered.is_present and desired.recipient_key is null
+            leaving.sync_name = consents.sync_name
+            and leaving.recipient_key = consents.recipient_key
+            and leaving.profile_id = consents.profile_id
+),
+
+-- Modes that do not mirror let people stay who are no longer members, but nobody who
+-- said no.
+removals as (
+    select * from exits
+    where
+        mode in ('mirror', 'snapshot')
+        or reason in ('consent_withdrawn', 'erased')
+),
+
+-- Members of a sync of events: each instance of a membership is an operation of its own.
+instances as (
+    select
+        *,
+        sync_name || '|' || instance_key || '|' as instance,
+        {{ sha256_hex("sync_name || '|' || instance_key || '|' || recipient_key") }} as op_id
+    from members
+    where mode = 'events' and reason is null
+),
+
+-- What was told for good. A job that still runs counts as told.
+told as (
+    select
+        attempts.sync_name,
+        attempts.op_id,
+        attempts.recipient_key,
+        attempts.outcome = 'rejected' as is_rejected,
+        coalesce(profile_ids.profile_id, attempts.profile_id) as profile_id
+    from attempts
+    left join profile_ids
+        on attempts.profile_id = profile_ids.any_profile_id
+    where
+        attempts.action = 'trigger'
+        and attempts.outcome in ('delivered', 'accepted', 'rejected')
+),
+
+-- The same instance was told to the same person under another identifier.
+told_otherwise as (
+    select distinct instances.op_id
+    from instances
+    inner join told
+        on
+            instances.sync_name = told.sync_name
+            and instances.profile_id = told.profile_id
+    where
+        told.recipient_key <> instances.recipient_key
+        and told.op_id
+        = {{ sha256_hex('instances.instance || told.recipient_key') }}
+),
+
+told_operations as (
+    select
+        op_id,
+        min(case when is_rejected then 1 else 0 end) = 1 as is_rejected
+    from told
+    group by op_id
+),
+
+triggers as (
+    select
+        instances.*,
+        coalesce(told_operations.is_rejected, false) as is_rejected
+    from instances
+    left join told_operations
+        on instances.op_id = told_operations.op_id
+    left join told_otherwise
+        on instances.op_id = told_otherwise.op_id
+    where
+        told_otherwise.op_id is null
+        and coalesce(told_operations.is_rejected, true)
 ),
 
 changes as (
@@ -112,7 +254,7 @@ changes as (
         payload,
         payload_hash,
         mapping_version,
-        handle,
+        coalesce(known_handle, recipient_key) as handle,
         generation,
         action,
         reason
@@ -123,20 +265,20 @@ changes as (
         recipient_key,
         recipient_type,
         profile_id,
-        payload,
+        null as payload,
         payload_hash,
         mapping_version,
-        handle,
+        known_handle as handle,
         generation,
         action,
         reason
-    from exits
+    from removals
 ),
 
 -- The key comes last: it alone may hold the separator.
-described as (
+identified as (
     select
-        changes.*,
+        *,
         sync_name || '|' || cast(generation as {{ dbt.type_string() }})
         || '|' || action || '|' || payload_hash
         || '|' || cast(mapping_version as {{ dbt.type_string() }})
@@ -144,7 +286,51 @@ described as (
     from changes
 ),
 
-identified as (
+-- What was refused for good is not asked again until the payload or the mapping
+-- changes; a removal, until the state does.
+rejected as (
+    select distinct
+        sync_name,
+        recipient_key,
+        payload_hash,
+        mapping_version,
+        case when action = 'exit' then generation else -1 end as exit_generation
+    from attempts
+    where outcome = 'rejected' and action <> 'trigger'
+),
+
+states as (
+    select
+        identified.sync_name,
+        identified.recipient_key,
+        identified.recipient_type,
+        identified.profile_id,
+        identified.payload,
+        identified.payload_hash,
+        identified.mapping_version,
+        identified.handle,
+        identified.generation,
+        identified.action,
+        identified.reason,
+        {{ sha256_hex('identified.operation') }} as op_id,
+        rejected.recipient_key is not null as is_rejected
+    from identified
+    left join rejected
+        on
+            identified.sync_name = rejected.sync_name
+            and identified.recipient_key = rejected.recipient_key
+            and identified.payload_hash = rejected.payload_hash
+            and identified.mapping_version = rejected.mapping_version
+            and rejected.exit_generation
+            = case when identified.action = 'exit' then identified.generation else -1 end
+),
+
+final as (
+    select
+        *,
+        reason in ('consent_withdrawn', 'erased', 'sync_retired') as is_exempt
+    from states
+    union all
     select
         sync_name,
         recipient_key,
@@ -153,30 +339,14 @@ identified as (
         payload,
         payload_hash,
         mapping_version,
-        handle,
-        generation,
-        action,
-        reason,
-        {{ sha256_hex('operation') }} as op_id
-    from described
-),
-
--- What was refused for good is not asked again until the state, the payload or the
--- mapping changes.
-rejected as (
-    select distinct op_id
-    from deliveries
-    where kind = 'outcome' and outcome = 'rejected'
-),
-
-final as (
-    select
-        identified.*,
-        rejected.op_id is not null as is_rejected,
-        identified.reason = 'consent_withdrawn' as is_exempt
-    from identified
-    left join rejected
-        on identified.op_id = rejected.op_id
+        recipient_key as handle,
+        cast(0 as bigint) as generation,
+        'trigger' as action,
+        'member' as reason,
+        op_id,
+        is_rejected,
+        false as is_exempt
+    from triggers
 )
 
 select * from final

@@ -35,13 +35,17 @@ checked as (
             and candidates.profile_id = holdouts.profile_id
 ),
 
--- A destination knows one person per key. Of several who may be sent, the first by id
--- stands for all.
+-- A destination knows one person per key, and tells one event per instance. Of several
+-- who may be sent, the first by id stands for all.
 ranked as (
     select
         checked.*,
         row_number() over (
-            partition by sync_name, recipient_key, obstacle
+            partition by
+                sync_name,
+                recipient_key,
+                obstacle,
+                case when mode = 'events' then instance_key end
             order by profile_id, instance_key
         ) as place
     from checked
@@ -50,6 +54,7 @@ ranked as (
 final as (
     select
         sync_name,
+        mode,
         profile_id,
         instance_key,
         recipient_type,

@@ -13,6 +13,8 @@ final as (
         contract_version,
         kind,
         sync_name,
+        account,
+        run_id,
         op_id,
         attempt_id,
         recipient_key,
@@ -25,6 +27,8 @@ final as (
         outcome,
         http_status,
         job,
+        requests,
+        not_before,
         detail,
         deliveries.at as happened_at,
         _load_id

@@ -120,5 +120,5 @@ class BrazeDestination(HttpDestination):
             return {attribute: None, "_update_existing_only": True}
         return {
             attribute: {**payload, "is_member": True},
-            "_update_existing_only": False,
+            "_update_existing_only": sync.mode == "update",
         }

@@ -98,9 +98,13 @@ class HubSpotDestination(HttpDestination):
     ) -> dict[str, Outcome]:
         if verb == "trigger":
             return self._trigger(people)
-        return self._remove(people) if verb == "remove" else self._add(people)
+        if verb == "remove":
+            return self._remove(people)
+        return self._add("update" if sync.mode == "update" else "upsert", people)
 
-    def _add(self, people: Mapping[str, ActivationChange]) -> dict[str, Outcome]:
+    def _add(
+        self, way: str, people: Mapping[str, ActivationChange]
+    ) -> dict[str, Outcome]:
         inputs = [
             {
                 "id": address,
@@ -110,7 +114,7 @@ class HubSpotDestination(HttpDestination):
             }
             for address, change in people.items()
         ]
-        reply = self._ask("POST", f"{CONTACTS}/upsert", {"inputs": inputs})
+        reply = self._ask("POST", f"{CONTACTS}/{way}", {"inputs": inputs})
         batch = parsed(_Batch, reply)
         address_of = {change.op_id: address for address, change in people.items()}
         outcomes = {

@@ -47,6 +47,7 @@ class HubSpot(Fake):
         )
         routes = {
             ("POST", f"{CONTACTS}/upsert"): self._upsert,
+            ("POST", f"{CONTACTS}/update"): self._update,
             ("POST", f"{CONTACTS}/read"): self._read,
             (
                 "PUT",
@@ -65,7 +66,10 @@ class HubSpot(Fake):
         }
         return Refused(429, body)
 
-    def _upsert(self, body: dict[str, Any]) -> Response:
+    def _update(self, body: dict[str, Any]) -> Response:
+        return self._upsert(body, creates=False)
+
+    def _upsert(self, body: dict[str, Any], creates: bool = True) -> Response:
         inputs = body.get("inputs") or []
         ids = [each.get("id") for each in inputs]
         _valid(1 <= len(inputs) <= 100, "1 to 100 inputs")
@@ -84,6 +88,12 @@ class HubSpot(Fake):
                 )
                 continue
             contacts = self.state["contacts"]
+            if not creates and each["id"] not in contacts:
+                errors.append(
+                    _error("OBJECT_NOT_FOUND", "no such contact")
+                    | {"context": {k: [v] for k, v in trace.items()}}
+                )
+                continue
             contact = contacts.setdefault(
                 each["id"], {"id": str(1000 + len(contacts)), "properties": {}}
             )

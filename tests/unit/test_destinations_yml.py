@@ -1,11 +1,17 @@
 """Reading destinations.yml: one message that lists everything, and only for what is used."""
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ingestion.settings import PROJECT_ROOT
-from orchestration.destinations.register import DestinationsInvalid, load_destinations
+from orchestration.destinations.register import (
+    KINDS,
+    DestinationsInvalid,
+    load_destinations,
+)
 from orchestration.destinations.syncs import load_syncs
 from tests.chaos_receiver import SECRET
 
@@ -99,5 +105,19 @@ def test_every_shipped_sync_goes_to_a_shipped_destination(tmp_path):
         PROJECT_ROOT / "destinations.yml", wanted, tmp_path, environment
     )
     assert made.keys() == wanted
+    for destination in made.values():
+        destination.close()
+
+
+def test_there_is_an_example_of_every_kind_and_each_one_loads(tmp_path):
+    file = PROJECT_ROOT / "destinations.examples.yml"
+    text = file.read_text()
+    named = re.findall(r"\$\{([A-Z_]+)\}", text)
+    environment = dict.fromkeys(named, "given") | {"WEBHOOK_SECRET": SECRET}
+    entries = yaml.safe_load(text)["destinations"]
+    assert {entry["kind"] for entry in entries} == KINDS.keys()
+    names = [entry["name"] for entry in entries]
+    made = load_destinations(file, names, tmp_path, environment)
+    assert made.keys() == set(names)
     for destination in made.values():
         destination.close()

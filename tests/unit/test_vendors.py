@@ -212,6 +212,17 @@ def test_a_trigger_that_is_sent_again_is_one_event_at_hubspot(make, server):
     assert [each["uuid"] for each in server.fake.events] == [one.op_id]
 
 
+@pytest.mark.parametrize("kind", ["braze", "hubspot"])
+def test_a_sync_that_only_updates_creates_nobody(make, server, kind):
+    tool, sync = make(), CASES[kind].a_sync()
+    tool.send(sync, [person("ada")])
+    before = dict(server.fake.held)
+    only_updates = CASES[kind].a_sync(mode="update")
+    stranger = person("stranger", "update")
+    tool.send(only_updates, [person("ada", "update"), stranger])
+    assert server.fake.held == before
+
+
 @only("klaviyo")
 def test_more_bytes_than_klaviyo_takes_are_halved_and_never_sent(make, server):
     big = {"note": "x" * 3_000_000}

@@ -1,10 +1,18 @@
-"""`python -m orchestration.audience compile`: rule files to models. Only the command line lives here."""
+"""`python -m orchestration.audience compile | why`. Only the command line lives here."""
 
 import argparse
+import json
 import sys
 
+import duckdb
+
+from ingestion.settings import settings
 from orchestration.audience.loading import RuleError
 from orchestration.audience.register import write
+from orchestration.audience.why import Why, why
+from orchestration.identity.preview import last_as_of
+from orchestration.profile.reading import profile_of
+from orchestration.warehouse.schema import read_copy
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,6 +33,34 @@ def _compile(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _why(asked: argparse.Namespace) -> int:
+    audience = asked.audience.removeprefix("audience_")
+    as_of = last_as_of(settings())
+    with read_copy(settings().published) as connection:
+        person = profile_of(connection, asked.identifier)
+        told = why(connection, audience, person, as_of)
+        if asked.json:
+            print(json.dumps(told.as_dict(), indent=2, default=str))
+        else:
+            print("\n".join(told.lines()))
+            if _was_in(connection, told) != told.is_in:
+                print(
+                    "\nThe last refresh said otherwise: the model was edited since. Refresh."
+                )
+    return 0
+
+
+def _was_in(connection: duckdb.DuckDBPyConnection, told: Why) -> bool:
+    try:
+        found = connection.execute(
+            f'select 1 from audiences."audience_{told.audience}" where profile_id = ?',
+            [told.person],
+        )
+        return bool(found.fetchall())
+    except duckdb.CatalogException:
+        return not told.is_in
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m orchestration.audience")
     commands = parser.add_subparsers(required=True)
@@ -32,6 +68,16 @@ def _parser() -> argparse.ArgumentParser:
         "compile", help="write the models of audiences/*.yml and the register"
     )
     compiling.set_defaults(run=_compile)
+    asking = commands.add_parser(
+        "why", help="each clause, true or false, with the values that decided"
+    )
+    asking.add_argument("audience", help="its name, such as cart_abandoners")
+    asking.add_argument(
+        "identifier",
+        help="type:value, a value alone, or any profile id the person ever had",
+    )
+    asking.add_argument("--json", action="store_true", help="for programs")
+    asking.set_defaults(run=_why)
     return parser
 
 

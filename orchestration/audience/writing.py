@@ -63,10 +63,12 @@ def written(cte: Cte, placeholders: Placeholders) -> str:
 
 def one_line(given: exp.Expr, placeholders: Placeholders) -> str:
     """SQL in lower case, but for what stands in quotes."""
-    sql = _NOT_NULL.sub(r"\1 is not null", given.sql(dialect="duckdb"))
-    parts = _TEXTS.split(sql)
-    lowered = [part if part[:1] == "'" else part.lower() for part in parts]
-    return placeholders.filled("".join(lowered))
+    return placeholders.filled(lowered(given.sql(dialect="duckdb")))
+
+
+def lowered(sql: str) -> str:
+    parts = _TEXTS.split(_NOT_NULL.sub(r"\1 is not null", sql))
+    return "".join(part if part[:1] == "'" else part.lower() for part in parts)
 
 
 def _laid_out(given: exp.Expr, placeholders: Placeholders, room: int) -> Iterator[str]:

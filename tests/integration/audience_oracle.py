@@ -1,6 +1,6 @@
 """People made up at random, rules made up at random, and a naive evaluator that reads a rule as a person would.
 
-The evaluator knows the words of a rule file and plain Python. It shares nothing with the compiler: no SQL, no pydantic.
+The evaluator (`holds`) knows the words of a rule file and plain Python. It shares nothing with the compiler: no SQL, no pydantic.
 Times lie on and right beside the bounds that the rules ask for.
 """
 
@@ -15,6 +15,11 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
+
+import duckdb
+
+from orchestration.audience import fields
+from orchestration.audience.rendering import relation_of
 
 AS_OF = datetime(2026, 3, 31)
 Row = dict[str, Any]
@@ -75,6 +80,11 @@ def make_world(pick: random.Random, people: int) -> World:
                 "birth_date": pick.choice(
                     [date(2026, 3, 30), date(2026, 2, 28), date(2000, 2, 29), None]
                 ),
+                "session_count_30d": pick.choice([0, 1]),
+                "spend_to_average": pick.choice(
+                    [None, Decimal("1.49"), Decimal("1.50")]
+                ),
+                "refunded_in_main_currency": pick.choice([0, Decimal("2.50"), 15]),
                 "last_seen_at": pick.choice([_time(pick), None]),
             }
         )
@@ -87,7 +97,7 @@ def make_world(pick: random.Random, people: int) -> World:
 
 def _time(pick: random.Random) -> datetime:
     """On a bound, a microsecond beside it, or simultaneous with others."""
-    days = pick.choice([-60, -31, -30, -28, -7, -2, -1, -1, 0, 0, 1, 2, 7, 30])
+    days = pick.choice([-200, -200, -31, -30, -28, -7, -2, -1, -1, 0, 0, 1, 2, 7, 30])
     beside = pick.choice([0, 0, 0, -1, 1])
     return AS_OF + timedelta(
         days=days, hours=pick.choice([0, 0, 12]), microseconds=beside
@@ -113,6 +123,7 @@ def _order(pick: random.Random, key: int) -> Row:
         "order_id": f"o{key:05d}",
         "state": state,
         "is_purchase": bought,
+        "is_abandoned": not bought and pick.random() < 0.7,
         "ordered_at": _time(pick) if bought else None,
         "last_event_at": _time(pick),
         "currency": pick.choice(["EUR", "USD", None]),
@@ -141,6 +152,7 @@ MAKERS: dict[str, Any] = {
     "fct_subscriptions": lambda pick, key: {
         "subscription_id": f"c{key:05d}",
         "plan": pick.choice(["basic", "pro", None]),
+        "state": pick.choice(["active", "cancelled"]),
         "is_ended": pick.random() < 0.3,
         "contract_ends_at": pick.choice([_time(pick), None]),
         "is_renewal_confirmed": pick.random() < 0.5,
@@ -172,6 +184,36 @@ def settle_attributes(pick: random.Random, world: World) -> None:
         chain.sort(key=lambda row: row["changed_at"])
         for row, after in pairwise(chain):
             row["superseded_at"] = after["changed_at"]
+
+
+def filled(world: World) -> duckdb.DuckDBPyConnection:
+    """The public models with the rows of a world; columns that it does not name are NULL."""
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("set timezone = 'UTC'")
+    connection.execute("set disabled_optimizers = 'outer_join_simplification'")
+    tables = {"dim_profiles": world.profiles, **world.rows}
+    for model, rows in tables.items():
+        types = {"profile_id": "varchar"}
+        if model != "audience_others":
+            types = fields.columns(model)
+        table = relation(model)
+        connection.execute(f"create schema if not exists {table.split('.')[0]}")
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in types.items())
+        connection.execute(f"create table {table} ({columns})")
+        for row in rows:
+            connection.execute(
+                f"insert into {table} ({', '.join(row)}) values ({', '.join('?' * len(row))})",
+                list(row.values()),
+            )
+    return connection
+
+
+def relation(model: str) -> str:
+    return (
+        "audiences.audience_others"
+        if model == "audience_others"
+        else relation_of(model)
+    )
 
 
 # Random rules

@@ -8,13 +8,19 @@ from uuid import UUID
 import duckdb
 import pytest
 
-from orchestration.audience import fields
 from orchestration.audience.compiling import compiled_model
 from orchestration.audience.loading import mistakes
-from orchestration.audience.rendering import relation_of, rendered
+from orchestration.audience.rendering import rendered
 from orchestration.audience.rules import Rule
 from tests.integration import audience_oracle as oracle
-from tests.integration.audience_oracle import AS_OF, World, make_rule, make_world
+from tests.integration.audience_oracle import (
+    AS_OF,
+    World,
+    filled,
+    make_rule,
+    make_world,
+    relation,
+)
 
 SEEDS = [
     *range(4),
@@ -23,39 +29,9 @@ SEEDS = [
 RULES_A_SEED = 60
 
 
-def filled(world: World) -> duckdb.DuckDBPyConnection:
-    """The public models with the rows of a world; columns that it does not name are NULL."""
-    connection = duckdb.connect(config={"threads": 1})
-    connection.execute("set timezone = 'UTC'")
-    connection.execute("set disabled_optimizers = 'outer_join_simplification'")
-    tables = {"dim_profiles": world.profiles, **world.rows}
-    for model, rows in tables.items():
-        types = {"profile_id": "varchar"}
-        if model != "audience_others":
-            types = fields.columns(model)
-        relation = _relation(model)
-        connection.execute(f"create schema if not exists {relation.split('.')[0]}")
-        columns = ", ".join(f'"{name}" {kind}' for name, kind in types.items())
-        connection.execute(f"create table {relation} ({columns})")
-        for row in rows:
-            connection.execute(
-                f"insert into {relation} ({', '.join(row)}) values ({', '.join('?' * len(row))})",
-                list(row.values()),
-            )
-    return connection
-
-
-def _relation(model: str) -> str:
-    return (
-        "audiences.audience_others"
-        if model == "audience_others"
-        else relation_of(model)
-    )
-
-
 def members(connection: duckdb.DuckDBPyConnection, who: oracle.Rule) -> list[str]:
     rule = declared(who)
-    sql = rendered(compiled_model("tried", rule), AS_OF, _relation)
+    sql = rendered(compiled_model("tried", rule), AS_OF, relation)
     return sorted(row[0] for row in connection.execute(sql).fetchall())
 
 

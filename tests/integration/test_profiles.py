@@ -189,6 +189,24 @@ def test_consent_is_what_reading_every_word_in_order_gives(
     assert Counter(state for state, _ in found.values()).keys() == {"granted", "denied"}
 
 
+def test_consent_as_it_stood_at_any_time_is_a_filter_over_the_ledger(
+    warehouse: Warehouse, world: World
+) -> None:
+    words = [w for event in world.distinct_events() for w in words_of_event(event)]
+    words += [w for versions in world.versions() for w in words_of_row(versions)]
+    times = sorted({word.occurred_at for word in words})
+    assert len(times) > 50
+    for moment in times[::4]:
+        known = [word for word in words if word.occurred_at <= moment]
+        held = warehouse.ask(
+            "select contact_type, contact_value, purpose, channel, state"
+            f" from profiles.fct_consents where occurred_at <= timestamptz '{moment}'"
+            f" and (superseded_at > timestamptz '{moment}' or superseded_at is null)"
+        )
+        stood = [(*key, state) for key, (state, _) in standing(known).items()]
+        assert sorted(held) == sorted(stood), moment
+
+
 def test_no_word_about_consent_that_nobody_understood_counts(
     warehouse: Warehouse,
 ) -> None:

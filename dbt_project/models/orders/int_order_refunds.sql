@@ -7,8 +7,8 @@ evidence as (
     where standing = 'counts' and refunded is not null
 ),
 
--- One refund may be told more than once under one refund id, and what is told may be the
--- running total of a charge: the largest is what was given back.
+-- One refund may be told more than once under one refund id, and what is told may be
+-- the running total of a charge: the largest is what was given back.
 told_once as (
     select
         order_id,

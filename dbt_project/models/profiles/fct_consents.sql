@@ -49,17 +49,9 @@ overruled as (
         )
 ),
 
-final as (
+judged as (
     select
-        said.contact_type,
-        said.contact_value,
-        said.purpose,
-        said.channel,
-        said.state,
-        said.occurred_at,
-        said.source_id,
-        said.record_id,
-        said.evidence,
+        said.*,
         said.state = 'denied'
         or (said.state = 'granted' and overruled.record_id is null) as is_counted
     from said
@@ -70,6 +62,34 @@ final as (
             and said.purpose = overruled.purpose
             and said.channel = overruled.channel
             and said.record_id = overruled.record_id
+),
+
+-- A word holds until the next that counts; at one time the denial is the later word.
+final as (
+    select
+        contact_type,
+        contact_value,
+        purpose,
+        channel,
+        state,
+        occurred_at,
+        case
+            when is_counted
+                then lead(occurred_at) over (
+                    partition by
+                        contact_type, contact_value, purpose, channel, is_counted
+                    order by
+                        occurred_at asc,
+                        case when state = 'denied' then 1 else 0 end asc,
+                        record_id asc
+                )
+            else occurred_at
+        end as superseded_at,
+        source_id,
+        record_id,
+        evidence,
+        is_counted
+    from judged
 )
 
 select * from final

@@ -15,6 +15,7 @@ from tests.fakes import (
     braze,
     criteo,
     dynamics,
+    files,
     google,
     hubspot,
     klaviyo,
@@ -58,10 +59,13 @@ class Case:
     told: Callable[[Payload], Any] = dict
     at: str = ""
     is_asynchronous: bool = False
+    is_http: bool = True
 
     def settings(self, kind: str, url: str, **changed: Any) -> dict[str, Any]:
         """The declaration for destinations.yml, with the fake's address in it."""
-        local = {"url": url + self.at, "allow_loopback": ["127.0.0.1"]}
+        local: dict[str, Any] = {}
+        if self.is_http:
+            local = {"url": url + self.at, "allow_loopback": ["127.0.0.1"]}
         entry = {"name": "tool", "kind": kind, **self.declared, **local, **changed}
         if "access" in entry:
             access = entry["access"]
@@ -92,6 +96,9 @@ CASES: dict[str, Case] = {
         {"secret": SECRET},
         recipient_type="user_id",
         name=str,
+    ),
+    "file_drop": Case(
+        files.Reader, {}, recipient_type="user_id", name=str, is_http=False
     ),
     "braze": Case(
         braze.Braze, {"api_key": TOKEN, "attribute": braze.ATTRIBUTE, "event": "left"}

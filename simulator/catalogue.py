@@ -54,6 +54,8 @@ PRODUCTS = tuple(
 CAMPAIGNS = (
     Campaign("google", "cpc", "brand", "9001", 4500),
     Campaign("google", "cpc", "winter_beans", "9002", 8000),
+    Campaign("facebook", "paid_social", "coffee_gifts", "23847", 6000),
+    Campaign("tiktok", "paid_social", "latte_art", "1714110000000001", 2500),
     Campaign("newsletter", "email", "weekly"),
     Campaign("instagram", "social", "barista_clips"),
 )

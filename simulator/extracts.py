@@ -1,16 +1,16 @@
-"""The other systems' exports: CRM, billing, catalogue and ad account, as files. Same world, same bytes."""
+"""The other systems' exports: CRM, billing, catalogue and ad accounts, as files. Same world, same bytes."""
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from simulator.calls import iso
-from simulator.catalogue import CAMPAIGNS, PRODUCTS
+from simulator.catalogue import CAMPAIGNS, PRODUCTS, Campaign
 from simulator.orders import Order
 from simulator.people import Person
 from simulator.visits import Shop
@@ -158,41 +158,120 @@ def _products(shop: Shop) -> bytes:
 
 
 def _ad_spend(shop: Shop, seed: int) -> dict[str, bytes]:
-    """A file a month; the platform claims more conversions than there were."""
+    """A file a month and platform, in the platform's own shape; each claims more conversions than there were."""
     random = Random(f"{seed}/ads")
-    months: dict[str, list[list[str]]] = {}
+    months: dict[str, dict[str, list[AdDay]]] = {}
     day = shop.start
     while day < shop.until:
         for campaign in CAMPAIGNS:
             if campaign.campaign_id:
                 visits = shop.arrivals.get(f"{campaign.name}/{day:%Y-%m-%d}", 0)
-                row = _ad_day(
-                    random,
-                    day,
-                    campaign.campaign_id,
-                    campaign.name,
-                    campaign.daily_cents,
-                    visits,
-                )
-                months.setdefault(f"{day:%Y-%m}", []).append(row)
+                rows = months.setdefault(f"{day:%Y-%m}", {})
+                row = _ad_day(random, f"{day:%Y-%m-%d}", campaign, visits)
+                rows.setdefault(campaign.source, []).append(row)
         day += timedelta(days=1)
     return {
-        f"marketing/google_ads_{month}.csv": _csv(AD_COLUMNS, rows)
+        name.format(month): write(rows[source])
         for month, rows in months.items()
+        for source, (name, write) in AD_REPORTS.items()
+        if source in rows
     }
 
 
-def _ad_day(
-    random: Random, day: datetime, campaign_id: str, name: str, budget: int, visits: int
-) -> list[str]:
-    spent = int(budget * random.uniform(0.6, 1.0)) * 10_000
+class AdDay(NamedTuple):
+    """One day of one campaign's only ad."""
+
+    day: str
+    campaign: Campaign
+    cents: int
+    impressions: int
+    clicks: int
+    claimed: int  # conversions
+
+    @property
+    def revenue(self) -> str:
+        return f"{self.claimed * 23.5:.2f}"
+
+
+def _ad_day(random: Random, day: str, campaign: Campaign, visits: int) -> AdDay:
+    spent = int(campaign.daily_cents * random.uniform(0.6, 1.0))
     clicks = visits + random.randrange(3)
-    claimed = random.randrange(3)
+    return AdDay(day, campaign, spent, clicks * 40 + 11, clicks, random.randrange(3))
+
+
+def _google(days: list[AdDay]) -> bytes:
+    return _csv(AD_COLUMNS, map(_google_row, days))
+
+
+def _google_row(ad: AdDay) -> list[str]:
+    campaign_id, name = ad.campaign.campaign_id, ad.campaign.name
     return [
-        f"{day:%Y-%m-%d}", "acc-1", campaign_id, name, f"{campaign_id}-g1", "all visitors",
-        f"{campaign_id}-a1", f"{name} text ad", "EUR", str(spent), str(clicks * 40 + 11),
-        str(clicks), f"{claimed}.0", f"{claimed * 23.5:.2f}",
+        ad.day, "acc-1", campaign_id, name, f"{campaign_id}-g1", "all visitors",
+        f"{campaign_id}-a1", f"{name} text ad", "EUR", str(ad.cents * 10_000),
+        str(ad.impressions), str(ad.clicks), f"{ad.claimed}.0", ad.revenue,
     ]  # fmt: skip
+
+
+def _meta(days: list[AdDay]) -> bytes:
+    return json.dumps({"data": [_meta_row(ad) for ad in days]}, indent=1).encode()
+
+
+def _meta_row(ad: AdDay) -> Json:
+    campaign_id, name = ad.campaign.campaign_id, ad.campaign.name
+    row: Json = {
+        "account_id": "222",
+        "account_currency": "EUR",
+        "campaign_id": campaign_id,
+        "campaign_name": name,
+        "adset_id": f"{campaign_id}1",
+        "adset_name": "lookalike",
+        "ad_id": f"{campaign_id}2",
+        "ad_name": f"{name} video",
+        "impressions": str(ad.impressions),
+        "clicks": str(ad.clicks),
+        "spend": f"{ad.cents / 100:.2f}",
+        "actions": [{"action_type": "link_click", "value": str(ad.clicks)}],
+        "date_start": ad.day,
+        "date_stop": ad.day,
+    }
+    if ad.claimed:
+        claim = {"action_type": "purchase", "value": str(ad.claimed)}
+        row["actions"].append(claim)
+        row["action_values"] = [{**claim, "value": ad.revenue}]
+    return row
+
+
+def _tiktok(days: list[AdDay]) -> bytes:
+    rows = [_tiktok_row(ad) for ad in days]
+    page = {"total_number": len(rows), "page": 1, "page_size": 1000, "total_page": 1}
+    answer = {"code": 0, "message": "OK", "data": {"page_info": page, "list": rows}}
+    return json.dumps(answer, indent=1).encode()
+
+
+def _tiktok_row(ad: AdDay) -> Json:
+    campaign_id, name = ad.campaign.campaign_id, ad.campaign.name
+    metrics = {
+        "campaign_id": campaign_id,
+        "campaign_name": name,
+        "adgroup_id": f"{campaign_id}1",
+        "adgroup_name": "18-24",
+        "ad_name": f"{name} clip",
+        "spend": f"{ad.cents / 100:.2f}",
+        "impressions": str(ad.impressions),
+        "clicks": str(ad.clicks),
+        "conversion": str(ad.claimed),
+        "currency": "EUR",
+    }
+    place = {"ad_id": f"{campaign_id}2", "stat_time_day": f"{ad.day} 00:00:00"}
+    return {"dimensions": place, "metrics": metrics}
+
+
+AD_REPORTS: dict[str, tuple[str, Callable[[list[AdDay]], bytes]]] = {
+    "google": ("marketing/google_ads_{}.csv", _google),
+    "facebook": ("marketing/meta_ads_{}.json", _meta),
+    "tiktok": ("marketing/tiktok_ads_{}.json", _tiktok),
+}
+"""Where a campaign runs → its platform's file of a month, and the shape of it."""
 
 
 def _csv(header: Sequence[str], rows: Iterable[list[str]]) -> bytes:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
+from ingestion.connectors import ExtractSource, load_source
 from ingestion.contracts import Event
 from ingestion.contracts.shapes import Origin
 from ingestion.contracts.wire import read_event
@@ -14,6 +15,7 @@ from simulator.bulk import write_segments
 from simulator.cast import load_cast
 from simulator.world import AS_OF, Simulation, simulate
 from tests.conftest import ROOT
+from tests.pulls import Shop
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -122,6 +124,22 @@ def test_most_orders_are_told_by_browser_and_server_and_all_are_in_the_billing_e
     assert len(server) == shop.summary["orders"]
     billed = shop.files["billing/orders.csv"].decode().splitlines()[1:]
     assert {line.split(",")[0] for line in billed} == server
+
+
+def test_the_report_of_each_ad_platform_lands_as_its_source_reads_it(shop, tmp_path):
+    pulled = Shop(tmp_path)
+    for name, content in shop.files.items():
+        if name.startswith("marketing/"):
+            pulled.put(name, content)
+    for name in ("ad_spend", "meta_ads", "tiktok_ads"):
+        source = load_source(ROOT / "sources" / f"{name}.yml")
+        assert isinstance(source, ExtractSource)
+        result = pulled.pull(source)
+        assert result.landed == result.read > 0
+    rows = pulled.landed("marketing")
+    assert {row["platform"] for row in rows} == {"google_ads", "meta", "tiktok"}
+    assert all(float(row["spend"]) > 0 and row["currency"] == "EUR" for row in rows)
+    assert all(row["campaign_name"] and row["ad_id"] for row in rows)
 
 
 def test_bulk_segments_hold_as_many_lines_as_asked_for_all_distinct_and_valid(tmp_path):

@@ -30,7 +30,8 @@ Payload = Mapping[str, Any]
 
 
 def _email(key: str) -> str:
-    return f"{key}@example.com"
+    """An address that Google writes otherwise than everybody else."""
+    return f"{key[0]}.{key[1:]}+list@gmail.com"
 
 
 def _guid(key: str) -> str:
@@ -40,6 +41,11 @@ def _guid(key: str) -> str:
 
 def _cookie(key: str) -> str:
     return f"gum_{key}_00000000"
+
+
+def _google(address: str) -> str:
+    local = address.removesuffix("+list@gmail.com").replace(".", "")
+    return _sha256(f"{local}@gmail.com")
 
 
 def _sha256(text: str) -> str:
@@ -136,7 +142,7 @@ CASES: dict[str, Case] = {
             "user_list_id": google.LIST,
         },
         sync={"purpose": "advertising"},
-        there=_sha256,
+        there=_google,
         told=lambda _: {},
         at="/v1",
         is_asynchronous=True,

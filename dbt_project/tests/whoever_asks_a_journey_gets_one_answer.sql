@@ -1,5 +1,5 @@
--- The balance of journeys, with no tolerance. Whoever asks has exactly one decision that
--- counts; the funnel counts each of them once; nobody enters twice for one occasion.
+-- The balance of journeys, with no tolerance. Whoever asks has exactly one decision
+-- that counts; the funnel counts each once; nobody enters twice for one occasion.
 with
 
 journeys as (select * from {{ ref('stg_landing__journeys') }}),

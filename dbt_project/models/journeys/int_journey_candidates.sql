@@ -1,3 +1,5 @@
+{{ config(post_hook="{{ keep_sql() }}") }}
+
 -- Whoever asks to enter a journey: each emission of its trigger, each entry into its
 -- audience, and whatever was decided about once, also when the reason has gone since.
 with

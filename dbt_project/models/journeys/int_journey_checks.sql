@@ -1,3 +1,5 @@
+{{ config(post_hook="{{ keep_sql() }}") }}
+
 -- For every candidate about which something is left to decide, what the checks look at.
 -- Each column answers one question; the order in which the answers count is in
 -- journey_decisions_pending.

@@ -1,23 +1,30 @@
 -- What ends a journey for a person: something they did, an audience they entered, an
--- audience they left. Whether it came before or after the release is asked elsewhere.
+-- audience they left. Whether that came before or after the release is asked elsewhere.
 with
 
 journeys as (select * from {{ ref('stg_landing__journeys') }}),
 
-candidates as (select * from {{ ref('int_journey_candidates') }}),
+decisions as (
+    select * from {{ ref('stg_landing__journey_decisions') }}
+    where outcome = 'entered'
+),
+
+profile_ids as (select * from {{ ref('dim_profile_ids') }}),
 
 events as (select * from {{ ref('fct_profile_events') }}),
 
 memberships as (select * from {{ ref('fct_audience_membership') }}),
 
+-- Whoever entered is followed for ever, everybody else for as long as they may wait.
 people as (
     select
-        journey,
-        profile_id,
-        min(emitted_at) as emitted_at
-    from candidates
-    where profile_id is not null
-    group by journey, profile_id
+        decisions.journey,
+        coalesce(profile_ids.profile_id, decisions.recipient) as profile_id,
+        min(decisions.as_of) as entered_at
+    from decisions
+    left join profile_ids on decisions.recipient = profile_ids.any_profile_id
+    group by
+        decisions.journey, coalesce(profile_ids.profile_id, decisions.recipient)
 ),
 
 exit_events as (
@@ -75,12 +82,18 @@ final as (
         happened.happened_at,
         min(happened.reason) as reason
     from happened
-    inner join people
+    inner join journeys on happened.journey = journeys.journey
+    left join people
         on
             happened.journey = people.journey
             and happened.profile_id = people.profile_id
-            and happened.happened_at > people.emitted_at
-    where happened.happened_at <= {{ as_of() }}
+    where
+        happened.happened_at <= {{ as_of() }}
+        and (
+            happened.happened_at > people.entered_at
+            or {{ whole_minutes('happened.happened_at', as_of()) }}
+            <= journeys.max_age_minutes
+        )
     group by happened.journey, happened.profile_id, happened.happened_at
 )
 

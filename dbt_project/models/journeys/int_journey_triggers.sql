@@ -1,3 +1,5 @@
+{{ config(post_hook="{{ keep_sql() }}") }}
+
 -- What is to be told to destinations: every entry that is not known to have arrived,
 -- nor to have been refused. Each has one operation for ever, so a receiver that is told
 -- twice can know it. In quiet hours nothing is tried again.

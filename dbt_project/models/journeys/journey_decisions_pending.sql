@@ -1,3 +1,5 @@
+{{ config(post_hook="{{ keep_sql() }}") }}
+
 -- What is decided now and was not landed yet. These rows are landed before anything is
 -- sent, by the refresh or by the relay, and are empty then. The first check that fails
 -- is the reason.

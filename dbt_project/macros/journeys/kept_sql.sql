@@ -1,0 +1,23 @@
+{#
+  The compiled SQL of a model, kept in the warehouse and so in its read copy: the relay decides by exactly what the
+  refresh decided by, without dbt and without these files. The logical time is left out, for the relay has its own.
+#}
+{% macro keep_sql() -%}
+    {%- if execute -%}
+        {%- set text = model.compiled_code | replace(as_of(), 'cast({as_of} as timestamp)') | replace("'", "''") -%}
+        {%- do run_query("delete from " ~ kept_sql() ~ " where model_name = '" ~ model.name ~ "'") -%}
+        {%- do run_query("insert into " ~ kept_sql() ~ " values ('" ~ model.name ~ "', '" ~ text ~ "')") -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{# Before a run: the table, which two models that are built side by side could not both create. #}
+{% macro create_kept_sql() -%}
+    {%- if execute -%}
+        {%- do run_query('create schema if not exists ' ~ kept_sql().without_identifier()) -%}
+        {%- do run_query('create table if not exists ' ~ kept_sql() ~ ' (model_name ' ~ dbt.type_string() ~ ', sql_text ' ~ dbt.type_string() ~ ')') -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro kept_sql() -%}
+    {{ return(api.Relation.create(database=target.database, schema='journeys', identifier='kept_sql')) }}
+{%- endmacro %}

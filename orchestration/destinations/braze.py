@@ -21,14 +21,9 @@ from orchestration.destinations.base import (
     Pace,
     Sync,
 )
-from orchestration.destinations.exchange import (
-    HttpDestination,
-    HttpSettings,
-    Unfit,
-    parsed,
-    unclear,
-)
-from orchestration.destinations.identifiers import email, phone
+from orchestration.destinations.exchange import HttpSettings, parsed, unclear
+from orchestration.destinations.http_destination import HttpDestination
+from orchestration.destinations.identifiers import Unfit, email, phone
 
 # Attributes, events and purchases together: braze.com/docs/api/api_limits, read 2026-11.
 MAX_OBJECTS = 75

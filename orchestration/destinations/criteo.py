@@ -15,14 +15,9 @@ from pydantic import BaseModel, Field, model_validator
 from orchestration.destinations import egress
 from orchestration.destinations.access import Access, AccessSettings
 from orchestration.destinations.base import ActivationChange, Outcome, Pace, Sync
-from orchestration.destinations.exchange import (
-    HttpDestination,
-    HttpSettings,
-    Unfit,
-    parsed,
-    refused,
-    unclear,
-)
+from orchestration.destinations.exchange import HttpSettings, parsed, refused, unclear
+from orchestration.destinations.http_destination import HttpDestination
+from orchestration.destinations.identifiers import Unfit
 
 # marketing-solutions/docs/contact-list, read 2026-11.
 MAX_IDENTIFIERS = 50_000

@@ -22,7 +22,9 @@ from orchestration.destinations.base import (
     Pace,
     Sync,
 )
-from orchestration.destinations.exchange import HttpDestination, HttpSettings, Unfit
+from orchestration.destinations.exchange import HttpSettings
+from orchestration.destinations.http_destination import HttpDestination
+from orchestration.destinations.identifiers import Unfit
 
 # real-time-marketing-custom-triggers, read 2026-11.
 MAX_ATTRIBUTES = 29

@@ -1,14 +1,12 @@
-"""One guarded HTTP exchange, and the frame of every destination that makes them.
+"""One guarded HTTP exchange: the guard, the time limits, and what it means when no usable 2xx comes back.
 
-Belongs here: what vendors have in common: the guard, time limits, the order of the requests of one batch, and that a
-failure in one of them says nothing about the others. Not here: what a status proves (http_answers) and what a vendor's
-words mean (that vendor's file).
+Not here: what a status proves (http_answers), how a batch becomes requests (http_destination), and what a vendor's words
+mean (that vendor's file).
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import groupby
 from typing import Any, TypeVar
 
 import httpx
@@ -17,14 +15,10 @@ from pydantic import BaseModel, Field, ValidationError
 
 from orchestration.destinations import egress, http_answers
 from orchestration.destinations.base import (
-    STATE_ACTIONS,
-    Action,
     ActivationChange,
     Answer,
     DestinationSettings,
     Outcome,
-    Pace,
-    Sync,
     every,
 )
 
@@ -54,10 +48,6 @@ class NotDone(Exception):  # noqa: N818 - says what happened
     ) -> None:
         super().__init__("the request was not done")
         self.answer, self.reply = answer, reply
-
-
-class Unfit(Exception):  # noqa: N818 - says what happened
-    """The destination can never take this change; the sentence says why and holds nothing personal."""
 
 
 def unclear(detail: str, status: int | None = None) -> NotDone:
@@ -229,89 +219,3 @@ def parsed(shape: type[Shape], reply: httpx.Response) -> Shape:
         return shape.model_validate_json(reply.content)
     except ValidationError as error:
         raise unclear("unreadable answer", reply.status_code) from error
-
-
-class HttpDestination:
-    """The frame: who can be sent at all, one request (or the few it takes) for each verb, one answer for all.
-
-    A vendor's class says how it names a person (`identify`) and makes the requests of one verb (`ask_for`).
-    """
-
-    recipient_types: frozenset[str] = frozenset({"email"})
-    actions: frozenset[Action] = STATE_ACTIONS
-    pace: Pace | None = None
-
-    def __init__(
-        self, settings: HttpSettings, resolver: egress.Resolver = egress.resolve
-    ) -> None:
-        self.name = settings.name
-        self.batch_size = settings.batch_size
-        self.http = Exchange(settings, resolver)
-
-    def identify(self, change: ActivationChange) -> str:
-        """What the vendor is told of whom this is. Raises Unfit."""
-        raise NotImplementedError
-
-    def ask_for(
-        self, sync: Sync, verb: str, people: Mapping[str, ActivationChange]
-    ) -> dict[str, Outcome]:
-        """Ask for one thing (add, remove or trigger) for people by identifier; outcomes by identifier. Raises NotDone.
-
-        Whoever is left out of the outcomes is unknown.
-        """
-        raise NotImplementedError
-
-    def send(self, sync: Sync, changes: Changes) -> Answer:
-        outcomes: dict[str, Outcome] = {}
-        fit: list[tuple[ActivationChange, str]] = []
-        for change in changes:
-            try:
-                fit.append((change, self._identified(change)))
-            except Unfit as error:
-                outcomes[change.op_id] = Outcome("rejected", None, str(error))
-        parts = [
-            (verb, list(part)) for verb, part in groupby(fit, lambda each: _verb(*each))
-        ]
-        for place, (verb, part) in enumerate(parts):
-            answer = self._part(sync, verb, part)
-            if answer.refused is not None:
-                return answer
-            outcomes |= answer.outcomes
-            if answer.pause is not None or answer.stop is not None:
-                rest = [each for _, later in parts[place + 1 :] for each, _ in later]
-                outcomes |= every(rest, Outcome("retry", None, "not sent"))
-                return Answer(outcomes, pause=answer.pause, stop=answer.stop)
-        return Answer(outcomes)
-
-    def close(self) -> None:
-        self.http.close()
-
-    def _identified(self, change: ActivationChange) -> str:
-        if change.action not in self.actions:
-            raise Unfit(f"{self.name} takes no {change.action}")
-        return self.identify(change)
-
-    def _part(
-        self, sync: Sync, verb: str, part: Sequence[tuple[ActivationChange, str]]
-    ) -> Answer:
-        """One verb. Two changes may mean one person to the vendor (a normalised address): the last one speaks."""
-        people = {identifier: change for change, identifier in part}
-        changes = [change for change, _ in part]
-        try:
-            given = self.ask_for(sync, verb, people)
-        except NotDone as failed:
-            answer = failed.answer(changes)
-            if answer.refused is not None and len(changes) == 1:
-                return Answer(every(changes, answer.refused))
-            return answer
-        return Answer(
-            {
-                change.op_id: given[identifier]
-                for change, identifier in part
-                if identifier in given
-            }
-        )
-
-
-def _verb(change: ActivationChange, _: str) -> str:
-    return {"exit": "remove", "trigger": "trigger"}.get(change.action, "add")

@@ -15,13 +15,8 @@ from pydantic import BaseModel, Field
 from orchestration.destinations import egress
 from orchestration.destinations.access import Access, AccessSettings
 from orchestration.destinations.base import ActivationChange, Outcome, Pace, Sync
-from orchestration.destinations.exchange import (
-    HttpDestination,
-    HttpSettings,
-    NotDone,
-    parsed,
-    stopped,
-)
+from orchestration.destinations.exchange import HttpSettings, NotDone, parsed, stopped
+from orchestration.destinations.http_destination import HttpDestination
 from orchestration.destinations.identifiers import (
     google_email,
     is_sha256,

@@ -22,12 +22,12 @@ from orchestration.destinations.base import (
     Sync,
 )
 from orchestration.destinations.exchange import (
-    HttpDestination,
     HttpSettings,
     after_a_change,
     changing_nothing,
     parsed,
 )
+from orchestration.destinations.http_destination import HttpDestination
 from orchestration.destinations.identifiers import email
 
 # Contacts a batch: crm/objects/contacts/guide, read 2026-11.

@@ -9,12 +9,14 @@ import re
 
 import phonenumbers
 
-from orchestration.destinations.exchange import Unfit
-
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # Google's own mail domains, the only ones whose local part it rewrites.
 GOOGLE_MAIL = ("gmail.com", "googlemail.com")
+
+
+class Unfit(Exception):  # noqa: N818 - says what happened
+    """The destination can never take this change; the sentence says why and holds nothing personal."""
 
 
 def email(value: str) -> str:

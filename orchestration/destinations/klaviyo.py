@@ -23,14 +23,13 @@ from orchestration.destinations.base import (
     Sync,
 )
 from orchestration.destinations.exchange import (
-    HttpDestination,
     HttpSettings,
     NotDone,
-    Unfit,
     changing_nothing,
     parsed,
 )
-from orchestration.destinations.identifiers import email, phone
+from orchestration.destinations.http_destination import HttpDestination
+from orchestration.destinations.identifiers import Unfit, email, phone
 
 REVISION = "2026-01-15"
 # One page of profiles, as those who leave are looked up: reference/get_profiles, read 2026-11. Imports take 10,000.

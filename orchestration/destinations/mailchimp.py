@@ -15,12 +15,12 @@ from pydantic import BaseModel, Field, SecretStr
 from orchestration.destinations import egress
 from orchestration.destinations.base import ActivationChange, Outcome, Sync
 from orchestration.destinations.exchange import (
-    HttpDestination,
     HttpSettings,
     after_a_change,
     parsed,
     stopped,
 )
+from orchestration.destinations.http_destination import HttpDestination
 from orchestration.destinations.identifiers import email
 
 # lists/batch-subscribe-or-unsubscribe and list-segments/batch-add-or-remove-members, read 2026-11. There is no rate to

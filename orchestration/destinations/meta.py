@@ -15,7 +15,6 @@ from pydantic import BaseModel, Field, SecretStr
 from orchestration.destinations import egress, http_answers
 from orchestration.destinations.base import ActivationChange, Outcome, Pace, Sync
 from orchestration.destinations.exchange import (
-    HttpDestination,
     HttpSettings,
     NotDone,
     parsed,
@@ -24,6 +23,7 @@ from orchestration.destinations.exchange import (
     stopped,
     unclear,
 )
+from orchestration.destinations.http_destination import HttpDestination
 from orchestration.destinations.identifiers import email, is_sha256, meta_phone, sha256
 
 # "a maximum of 10000 at a time": custom-audience/users, read 2026-11.

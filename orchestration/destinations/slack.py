@@ -19,12 +19,8 @@ from orchestration.destinations.base import (
     Pace,
     Sync,
 )
-from orchestration.destinations.exchange import (
-    HttpDestination,
-    HttpSettings,
-    NotDone,
-    unclear,
-)
+from orchestration.destinations.exchange import HttpSettings, NotDone, unclear
+from orchestration.destinations.http_destination import HttpDestination
 
 # Beyond this, text is cut: docs.slack.dev/reference/methods/chat.postMessage, read 2026-11.
 MAX_CHARACTERS = 40_000

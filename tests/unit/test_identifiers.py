@@ -6,7 +6,7 @@ import json
 import pytest
 
 from orchestration.destinations import identifiers
-from orchestration.destinations.exchange import Unfit
+from orchestration.destinations.identifiers import Unfit
 
 # address, what Meta and the other tools hash, what Google hashes.
 ADDRESSES = [

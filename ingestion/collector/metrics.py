@@ -16,12 +16,13 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingestion.contracts import Event, Landed, Reject
+from ingestion.contracts.refusals import IGNORED_TOPIC
 from ingestion.contracts.shapes import DRIFT
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST
 PASSED_OVER = ("duplicate", "ignored")
-"""Results of what was answered without being landed."""
+"""Results of what was answered without an event being landed."""
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 
@@ -41,7 +42,7 @@ class Tally:
                 self.accepted[record.source_id] += 1
                 if record.flags and record.shape == "trigger":
                     self._note_drift(record)
-            elif isinstance(record, Reject):
+            elif isinstance(record, Reject) and record.code != IGNORED_TOPIC:
                 self.rejected[record.source_id, record.code] += 1
 
     def _note_drift(self, event: Event) -> None:

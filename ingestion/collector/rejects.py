@@ -26,7 +26,7 @@ from ingestion.collector.webhooks import WebhookSource, message_events, numbered
 from ingestion.contracts import Event
 from ingestion.contracts.clock import read_moment
 from ingestion.contracts.mappings import AS_IT_COMES, EventMapping
-from ingestion.contracts.refusals import Fault, Refused
+from ingestion.contracts.refusals import IGNORED_TOPIC, Fault, Refused
 from ingestion.contracts.shapes import Origin
 from ingestion.contracts.triggers import Triggers
 from ingestion.landing import LandingWriter, read_tail
@@ -38,6 +38,7 @@ GROUP = 500
 """Events landed together."""
 
 DONE = "replayed before"
+UNKEPT = "it was ignored when it came, so its contents were not kept"
 IGNORED = "its topic is ignored by now"
 EXTRACT = "a row of an extract; the next pull reads it again"
 
@@ -199,6 +200,9 @@ def replay(
         landed = done.get(record_id, set())
         if not (row["endpoint"] or "").startswith("/"):
             result.skipped.append((record_id, EXTRACT))
+            continue
+        if row["code"] == IGNORED_TOPIC:
+            result.skipped.append((record_id, UNKEPT))
             continue
         if landed and row["item"] is not None:
             result.skipped.append((record_id, DONE))

@@ -15,11 +15,11 @@ import orjson
 from ingestion.collector.intake import Intake, reject, rejected, take_single
 from ingestion.collector.limits import Limits, check_events
 from ingestion.collector.parsing import encode, encode_anything
-from ingestion.contracts import Event
+from ingestion.contracts import Event, Reject
 from ingestion.contracts.base import JsonObject
 from ingestion.contracts.identifiers import TOP_LEVEL, read_value
 from ingestion.contracts.mappings import at
-from ingestion.contracts.refusals import Fault, Refused
+from ingestion.contracts.refusals import IGNORED_TOPIC, Fault, Refused
 from ingestion.contracts.shapes import Origin
 from ingestion.contracts.webhooks import ANY, MappedEvent, Taken, Webhook, Where
 
@@ -90,7 +90,7 @@ def take_messages(
             intake.records.append(reject(refusal, kept, origin, item))
             intake.results.append(rejected(index, refusal))
             continue
-        intake.records += events
+        intake.records += events or [_passed_over(message, source, origin, item)]
         status = "accepted" if events else "ignored"
         ids = [event.event_id for event in events]
         intake.results.append({"index": index, "status": status, "event_ids": ids})
@@ -141,6 +141,18 @@ def message_events(
         call["timestamp"] = when
         events.append(take_single(call, encode(call), origin, limits))
     return events
+
+
+def _passed_over(
+    body: JsonObject, source: WebhookSource, origin: Origin, item: int | None
+) -> Reject:
+    """That a message came and what it was about. Whoever ignores a topic does not want its contents kept."""
+    place = source.webhook.places.topic or ""
+    topic = _text(Message(body, body, origin.headers).at(place))
+    reason = f"topic {topic[:80]!r} is ignored by {source.source_id}"
+    if topic not in source.webhook.ignore:
+        reason = f"topic {topic[:80]!r} means nothing to {source.source_id} this time"
+    return reject(Refused(IGNORED_TOPIC, Fault(place, reason)), b"", origin, item)
 
 
 def webhook_origin(origin: Origin, webhook: Webhook, headers: Headers) -> Origin:

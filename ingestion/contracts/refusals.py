@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+IGNORED_TOPIC = "ignored_topic"
+"""The code of what was passed over because its source says so: a row without the bytes, that it can be counted."""
+
 
 @dataclass(frozen=True)
 class Fault:

@@ -14,7 +14,7 @@ import pytest
 from standardwebhooks import Webhook as StandardWebhook
 
 from ingestion.collector.limits import Limits
-from ingestion.collector.rejects import Filter, Replay, replay_landed
+from ingestion.collector.rejects import UNKEPT, Filter, Replay, replay_landed
 from ingestion.collector.webhooks import (
     WebhookSource,
     message_events,
@@ -433,17 +433,24 @@ def test_what_is_sent_again_without_an_id_is_the_same_event(
     assert ids[0] != ids[1]
 
 
-def test_an_ignored_topic_is_answered_and_an_unmapped_one_is_kept(
-    collector: Collector,
+def test_an_ignored_topic_is_counted_and_an_unmapped_one_is_kept(
+    collector: Collector, tmp_path: Path
 ) -> None:
     raw = json.dumps(ORDER).encode()
     answer = deliver(collector, "shopify", raw, **shopify(raw, "orders/updated"))
     assert answer.json()["results"][0]["status"] == "ignored"
-    assert collector.landed("rejects") == []
+    (counted,) = collector.landed("rejects")
+    assert (counted["code"], counted["raw"]) == ("ignored_topic", "")
+    assert counted["detail"] == (
+        "header:X-Shopify-Topic: topic 'orders/updated' is ignored by shopify"
+    )
+    reader = Replay({}, SOURCES)
+    result = replay_landed(tmp_path, collector.root, Filter(), reader)
+    assert [why for _, why in result.skipped] == [UNKEPT]
     answer = deliver(collector, "shopify", raw, **shopify(raw, "carts/update"))
     assert answer.status_code == 200
     assert answer.json()["results"][0]["code"] == "unmapped_topic"
-    (kept,) = collector.landed("rejects")
+    _, kept = collector.landed("rejects")
     assert kept["raw"].encode() == raw
     assert kept["envelope"]["headers"]["x-shopify-topic"] == "carts/update"
 

@@ -1,5 +1,6 @@
 """What is particular about each vendor: its own words for failure, its own limits, and what it must not be told."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from orchestration.destinations.base import Destination
 from orchestration.destinations.register import KINDS, load_destinations
 from tests.changes import change
-from tests.fakes import dynamics, google, hubspot, klaviyo, mailchimp, meta, slack
+from tests.fakes import dynamics, google, hubspot, klaviyo, mailchimp, slack
 from tests.fakes.cases import CASES
 from tests.fakes.chaos import FAULTS
 from tests.fakes.server import Fake, Request, Response, Server, say, well
@@ -108,21 +109,27 @@ def test_meta_is_left_alone_for_the_minutes_its_usage_header_names(make, server)
     assert make().send(CASES["meta"].a_sync(), [person("ada")]).pause == 180
 
 
-@only("meta")
-def test_one_invalid_row_refuses_the_batch_so_that_it_is_found(make, server):
+@pytest.mark.parametrize("kind", ["criteo", "meta"])
+def test_one_invalid_row_refuses_the_batch_so_that_it_is_found(make, server, kind):
+    case = CASES[kind]
+    people = [
+        change(case.name(name), recipient_type=case.recipient_type)
+        for name in ("ada", "bo")
+    ]
     server.behaviour = FAULTS["partly"]
-    given = make().send(CASES["meta"].a_sync(), [person("ada"), person("bo")])
+    given = make().send(case.a_sync(), people)
     assert given.refused is not None
-    assert given.refused.detail == "1 invalid entries"
+    assert str(given.refused.detail).startswith("1 invalid")
 
 
-@only("meta")
-def test_phones_go_to_meta_without_plus(make, server):
+@pytest.mark.parametrize(
+    ("kind", "form"), [("meta", "4915112345678"), ("google", "+4915112345678")]
+)
+def test_phones_go_to_google_with_their_plus_and_to_meta_without(make, server, form):
     ada = change("+4915112345678", recipient_type="phone")
-    make().send(CASES["meta"].a_sync(recipient_type="phone"), [ada])
-    assert isinstance(server.fake, meta.Meta)
-    digits = "4915112345678"
-    assert server.fake.held == {CASES["meta"].there(digits): {}}
+    kind = CASES["google"] if form.startswith("+") else CASES["meta"]
+    make().send(kind.a_sync(recipient_type="phone"), [ada])
+    assert server.fake.held == {hashlib.sha256(form.encode()).hexdigest(): {}}
 
 
 @only("google")

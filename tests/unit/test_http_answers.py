@@ -112,3 +112,18 @@ def test_a_date_in_another_zone_is_converted():
     moment = NOW + timedelta(seconds=90)
     text = moment.strftime("%a, %d %b %Y ") + "13:01:30 +0100"
     assert http_answers.retry_after(text, NOW) == 90
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("1769860805", 5), ("1769860000", 0), ("soon", None), ("", None), (None, None)],
+)
+def test_the_moment_of_a_reset_is_read_as_unix_time(header, seconds):
+    assert http_answers.until_reset(header, now=NOW) == seconds
+
+
+def test_a_429_without_retry_after_waits_until_the_reset_it_names():
+    later = str(int(datetime.now(UTC).timestamp()) + 30)
+    response = httpx.Response(429, headers={"x-ratelimit-reset": later})
+    answer = http_answers.of_status(CHANGES, response, "")
+    assert answer.pause == pytest.approx(30, abs=2)

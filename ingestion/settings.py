@@ -49,6 +49,10 @@ class Settings(BaseSettings):
         default=PROJECT_ROOT / "destinations.yml",
         description="The declared destinations.",
     )
+    alerts: str | None = Field(
+        default=None,
+        description="The destination that is told what needs a person, such as one of kind slack; the log if unset.",
+    )
     extracts_dir: Path | None = Field(
         default=None,
         description="Folder that relative file globs of sources start from; home/extracts if unset.",

@@ -4,7 +4,8 @@ import dagster as dg
 
 from ingestion.connectors import load_sources
 from ingestion.settings import settings
-from orchestration.assets.activation import declared_syncs, publish_asset
+from orchestration.activation.publishing import declared_syncs
+from orchestration.assets.activation import publish_asset
 from orchestration.assets.landing import source_assets
 from orchestration.assets.layers import with_defaults
 from orchestration.assets.profiles import profile_pages
@@ -15,7 +16,7 @@ from orchestration.assets.warehouse import (
     raw_assets,
 )
 from orchestration.checks import source_checks
-from orchestration.jobs import JOBS
+from orchestration.jobs import JOBS, reassert
 from orchestration.resources import dbt_cli, dbt_project, platform
 from orchestration.schedules import SCHEDULES
 from orchestration.sensors import SENSORS
@@ -39,7 +40,7 @@ def batch() -> dg.Definitions:
     return dg.Definitions(
         assets=[*dg.map_asset_specs(with_defaults, assets)],
         asset_checks=source_checks(sources),
-        jobs=[*JOBS.values()],
+        jobs=[*JOBS.values(), reassert],
         schedules=SCHEDULES,
         sensors=SENSORS,
         resources={"platform": platform(configured), "dbt": dbt_cli(project)},

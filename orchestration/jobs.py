@@ -1,6 +1,10 @@
-"""The three jobs: everything, everything up to the read copy, and publishing alone. When they run: schedules.py, sensors.py."""
+"""The jobs: everything, everything up to the read copy, publishing alone; and asserting again. When they run: schedules.py, sensors.py."""
 
 import dagster as dg
+
+from orchestration.activation.publishing import declared_syncs
+from orchestration.activation.settling import REPEATABLE, resync
+from orchestration.resources import Platform
 
 EVERYTHING = dg.AssetSelection.all()
 PUBLISHING = dg.AssetSelection.groups("publish")
@@ -27,6 +31,28 @@ publish = dg.define_asset_job(
     executor_def=dg.in_process_executor,
     description="Bring every destination to the state that the read copy wants.",
 )
+
+
+@dg.op(
+    description="Lands a resync of every active sync that keeps a state at its destination."
+)
+def land_resyncs(platform: Platform) -> None:
+    settings = platform.settings
+    for sync in declared_syncs(settings):
+        if sync.state == "active" and sync.mode in REPEATABLE:
+            resync(sync, settings, "schedule: every week")
+
+
+@dg.job(
+    description=(
+        "Takes back what is believed to be at the destinations; the next refresh plans to assert it again, and to "
+        "remove again whoever may have come back. So destinations that forget, and requests that arrive late, are healed."
+    ),
+    executor_def=dg.in_process_executor,
+)
+def reassert() -> None:
+    land_resyncs()
+
 
 JOBS = {job.name: job for job in (daily_refresh, refresh, publish)}
 

@@ -5,7 +5,7 @@ from datetime import UTC
 import dagster as dg
 
 from orchestration.instance import bury_if_alone
-from orchestration.jobs import daily_refresh, refresh_config
+from orchestration.jobs import daily_refresh, reassert, refresh_config
 from orchestration.resources import Platform
 
 
@@ -28,4 +28,17 @@ def every_morning(
     )
 
 
-SCHEDULES = [every_morning]
+@dg.schedule(
+    cron_schedule="0 4 * * 0",
+    job=reassert,
+    execution_timezone="UTC",
+    description="Every Sunday before the daily run, everything is asserted again. Off until a person turns it on.",
+)
+def every_sunday(
+    context: dg.ScheduleEvaluationContext, platform: Platform
+) -> dg.RunRequest:
+    bury_if_alone(platform.settings, context.instance)
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+
+SCHEDULES = [every_morning, every_sunday]

@@ -1,29 +1,24 @@
 """What runs because something happened. A tick looks at the landing zone and the read copy, never at the warehouse.
 
-Both sensors start switched off: what they start reaches other people's tools, so a person turns them on.
+All start switched off: what they start reaches other people's tools, so a person turns them on.
 """
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from uuid import UUID
+from datetime import UTC, datetime
 
 import dagster as dg
-import duckdb
 
 from ingestion.landing import Segment, read_tail, recover, sealed_segments
 from ingestion.settings import Settings
-from orchestration.assets.activation import delivery_segments
+from orchestration.activation.alerts import look_and_tell
+from orchestration.activation.waking import PATIENCE, due_syncs, landed_at, waiting
 from orchestration.assets.layers import is_own_fact, publish_key
-from orchestration.destinations.history import since_plan
 from orchestration.instance import UNFINISHED, bury_if_alone
 from orchestration.jobs import publish, refresh, refresh_config
 from orchestration.resources import Platform
 from orchestration.warehouse.schema import read_copy
 
-# A destination that is down is asked again after this time, not at every tick. Valid: 1 minute and up.
-PATIENCE = timedelta(minutes=10)
 # Started again by the daemon when its process died; a failed step is a person's to look at.
 AFTER_A_CRASH = {"dagster/max_retries": "2"}
 
@@ -61,7 +56,8 @@ def new_segments(
     minimum_interval_seconds=30,
     description=(
         "Starts `publish` for the syncs whose plan in the read copy has changes that were not attempted yet, or "
-        "that a destination could not take some minutes ago. Plans that a guard holds back wait for a person."
+        "whose destination may be tried again, and for those with a job at a destination that may have ended. Plans "
+        "that a guard holds back wait for a person."
     ),
 )
 def new_changes(
@@ -74,8 +70,8 @@ def new_changes(
     if _is_under_way(context.instance, "daily_refresh", "publish"):
         return dg.SkipReason("Publishing is under way.")
     with read_copy(settings.published) as connection:
-        waiting, seen = sendable_changes(connection), delivery_segments(connection)
-    due = due_changes(settings.landing, waiting, seen, datetime.now(UTC))
+        wanted = waiting(connection)
+    due = due_syncs(settings.landing, wanted, datetime.now(UTC))
     if not due:
         return dg.SkipReason("Every change of the plan was attempted.")
     return dg.RunRequest(
@@ -96,57 +92,14 @@ def undecided_deliveries(settings: Settings, now: datetime) -> list[Segment]:
     }
     open_attempts: dict[str, str] = {}
     for row in read_tail(settings.landing, "deliveries", archived):
-        if row["kind"] == "attempt" or row["outcome"] in ("unknown", "accepted"):
+        if row["kind"] == "attempt" or row["outcome"] == "unknown":
             open_attempts[row["attempt_id"]] = row["record_id"]
         else:
             open_attempts.pop(row["attempt_id"], None)
-    newest = max(map(_landed_at, open_attempts.values()), default=None)
+    newest = max(map(landed_at, open_attempts.values()), default=None)
     if newest is None or now - newest < PATIENCE:
         return []
     return waiting
-
-
-def sendable_changes(
-    connection: duckdb.DuckDBPyConnection,
-) -> dict[str, dict[str, str]]:
-    """Sync → operation → recipient, of every change that no guard holds back."""
-    waiting: dict[str, dict[str, str]] = {}
-    for sync_name, op_id, key in connection.execute(
-        "select sync_name, op_id, recipient_key from activation.activation_changes where not is_blocked"
-    ).fetchall():
-        waiting.setdefault(sync_name, {})[op_id] = key
-    return waiting
-
-
-def due_changes(
-    landing: Path,
-    waiting: dict[str, dict[str, str]],
-    seen: frozenset[str],
-    now: datetime,
-) -> dict[str, list[str]]:
-    """Sync → marks of what it should send now. A mark changes when the same change may be tried again."""
-    due = {}
-    for sync_name, changes in waiting.items():
-        moved = since_plan(landing, sync_name, seen).moved
-        sendable = [op_id for op_id, key in changes.items() if key not in moved]
-        last = _last_delivery(landing, sync_name, seen)
-        if sendable and (last is None or now - _landed_at(last) >= PATIENCE):
-            due[sync_name] = [sync_name, last or "", *sendable]
-    return due
-
-
-def _last_delivery(landing: Path, sync_name: str, seen: frozenset[str]) -> str | None:
-    """Record id of the newest delivery of the sync since the plan."""
-    tail = read_tail(landing, "deliveries", set(seen))
-    return max(
-        (row["record_id"] for row in tail if row["sync_name"] == sync_name),
-        default=None,
-    )
-
-
-def _landed_at(record_id: str) -> datetime:
-    """A UUIDv7 begins with the millisecond in which it was made."""
-    return datetime.fromtimestamp((UUID(record_id).int >> 80) / 1000, tz=UTC)
 
 
 def _is_under_way(instance: dg.DagsterInstance, *jobs: str) -> bool:
@@ -160,4 +113,23 @@ def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:32]
 
 
-SENSORS = [new_segments, new_changes]
+@dg.sensor(
+    minimum_interval_seconds=60,
+    description=(
+        "Tells people once when a guard holds a plan back, a destination refuses our credentials, an erasure is overdue "
+        "or a backlog grows, and once when it is over. Where: the destination that MILLRACE_ALERTS names, else the log."
+    ),
+)
+def alerts(
+    context: dg.SensorEvaluationContext, platform: Platform
+) -> dg.SensorResult | dg.SkipReason:
+    settings = platform.settings
+    if not settings.published.exists():
+        return dg.SkipReason("There is no read copy yet.")
+    cursor, told = look_and_tell(settings, context.cursor, datetime.now(UTC))
+    for sentence in told:
+        context.log.warning(sentence)
+    return dg.SensorResult(cursor=cursor)
+
+
+SENSORS = [new_segments, new_changes, alerts]

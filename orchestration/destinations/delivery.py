@@ -132,10 +132,9 @@ def check_possible(sync: Sync, destination: Destination) -> None:
         )
 
 
-def plan_hash(changes: Iterable[ActivationChange]) -> str:
+def plan_hash(op_ids: Iterable[str]) -> str:
     """Names a plan by all of its operations; an approval is bound to it."""
-    names = sorted(change.op_id for change in changes)
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+    return hashlib.sha256("\n".join(sorted(op_ids)).encode()).hexdigest()
 
 
 class _Run:
@@ -208,7 +207,7 @@ class _Run:
         """Whether guards hold anything: somebody may have approved this very plan."""
         if not self._known.held_by and not any(c.is_blocked for c in changes):
             return False
-        return plan_hash(changes) not in self._known.approvals
+        return plan_hash(c.op_id for c in changes) not in self._known.approvals
 
     def _is_overtaken(self, change: ActivationChange) -> bool:
         if change.action == "trigger":

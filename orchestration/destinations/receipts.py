@@ -93,7 +93,7 @@ def settled(
         attempt_id=attempt_id,
         outcome=outcome.kind,
         http_status=outcome.http_status,
-        job=outcome.job or pending.job,
+        job=outcome.job or pending.job or None,
         detail=without_people(outcome.detail),
         received_at=at,
         at=at,

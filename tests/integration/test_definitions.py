@@ -14,7 +14,9 @@ import yaml
 
 from ingestion.contracts import Delivery, IdentityChange
 from ingestion.settings import Settings
-from orchestration.assets.activation import declared_syncs, read_plan
+from orchestration.activation.plans import read_plan
+from orchestration.activation.publishing import declared_syncs
+from orchestration.activation.waking import Waiting, due_syncs
 from orchestration.assets.layers import PUBLISHED, publish_key
 from orchestration.definitions import batch
 from orchestration.destinations.base import ActivationChange
@@ -22,13 +24,9 @@ from orchestration.instance import POOL, dagster_home, prepare_environment
 from orchestration.jobs import JOBS
 from orchestration.resources import platform as platform_resource
 from orchestration.schedules import every_morning
-from orchestration.sensors import (
-    due_changes,
-    new_changes,
-    new_segments,
-    undecided_deliveries,
-)
+from orchestration.sensors import new_changes, new_segments, undecided_deliveries
 from orchestration.warehouse.loading import load
+from orchestration.warehouse.schema import create_raw
 from tests.conftest import ROOT
 from tests.landed import event, land, platform
 
@@ -299,8 +297,8 @@ def test_a_plan_is_due_until_it_was_attempted_and_again_after_a_retry(
 
 
 def due(home: Settings, later: timedelta = timedelta()) -> dict[str, list[str]]:
-    waiting = {"a_sync": {"op_ada": "ada"}}
-    return due_changes(home.landing, waiting, frozenset(), datetime.now(UTC) + later)
+    wanted = Waiting({"a_sync": {"op_ada": "ada"}}, frozenset())
+    return due_syncs(home.landing, wanted, datetime.now(UTC) + later)
 
 
 def test_blocked_changes_start_nothing(
@@ -365,8 +363,12 @@ def write_copy(home: Settings, changes: list[ActivationChange]) -> None:
     """A read copy with a plan in it and nothing else."""
     home.published.parent.mkdir(parents=True)
     with duckdb.connect(home.published) as connection:
-        connection.execute("create schema activation; create schema raw")
-        connection.execute("create table raw.loads (stream varchar, segment varchar)")
+        connection.execute("create schema activation")
+        create_raw(connection)
+        connection.execute(
+            "create view activation.fct_sync_attempts as"
+            " select *, \"at\" as settled_at from raw.deliveries where kind = 'attempt'"
+        )
         fields = list(ActivationChange.model_fields)
         kinds = {"is_blocked": "boolean", "generation": "bigint", "payload": "json"}
         columns = ", ".join(f"{name} {kinds.get(name, 'varchar')}" for name in fields)

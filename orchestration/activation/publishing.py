@@ -1,0 +1,61 @@
+"""Bringing one sync's destination to the state that its published plan wants."""
+
+from ingestion.landing import LandingWriter
+from ingestion.settings import Settings
+from orchestration.activation.plans import of_account, read_plan
+from orchestration.destinations.base import Sync
+from orchestration.destinations.delivery import deliver
+from orchestration.destinations.register import load_destinations
+from orchestration.destinations.summary import DeliverySummary
+from orchestration.destinations.syncs import load_syncs
+from orchestration.destinations.waiting import account_of
+from orchestration.journeys import journey_syncs
+
+
+class PlanChanged(Exception):  # noqa: N818 - says what happened
+    """The plan is not the one that was looked at."""
+
+
+def declared_syncs(settings: Settings) -> list[Sync]:
+    """The syncs of the seed, then those that journeys are."""
+    seed = settings.dbt_project_dir / "seeds" / "syncs.csv"
+    return [*load_syncs(seed), *journey_syncs(settings)]
+
+
+def send(
+    sync: Sync,
+    settings: Settings,
+    expected: str | None = None,
+    despite_pause: bool = False,
+) -> DeliverySummary:
+    """Deliver the published plan of one sync. A sync with nothing to send needs no destination.
+
+    With `expected`, the hash of a plan that somebody looked at: raises PlanChanged when it is another one by now.
+    """
+    plan = read_plan(settings.published, sync.sync_name)
+    if expected is not None and plan.hash != expected:
+        raise PlanChanged(
+            f"The plan of {sync.sync_name} has changed since: it was {expected[:12]}, now it is {plan.hash[:12]}. "
+            f"Look at it again: python -m orchestration.activation plan {sync.sync_name}"
+        )
+    if plan.is_empty:
+        return DeliverySummary(sync.sync_name, planned=0)
+    name = sync.destination
+    destination = load_destinations(
+        settings.destinations_file, [name], settings.outbox
+    )[name]
+    plan = of_account(settings.published, plan, account_of(destination))
+    try:
+        with LandingWriter(settings.landing) as writer:
+            return deliver(
+                sync,
+                destination,
+                plan.changes,
+                writer,
+                settings.landing,
+                plan.loaded_segments,
+                known=plan.known,
+                despite_pause=despite_pause,
+            )
+    finally:
+        destination.close()

@@ -1,4 +1,4 @@
-"""`python -m orchestration.audience compile | why`. Only the command line lives here."""
+"""`python -m orchestration.audience compile | check | why`. Only the command line lives here."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ import sys
 import duckdb
 
 from ingestion.settings import settings
+from orchestration.audience.checking import problems
 from orchestration.audience.loading import RuleError
 from orchestration.audience.register import write
 from orchestration.audience.why import Why, why
@@ -31,6 +32,15 @@ def _compile(asked: argparse.Namespace) -> int:
     if not changed:
         print("Everything is up to date.")
     return 0
+
+
+def _check(asked: argparse.Namespace) -> int:
+    found = problems()
+    for sentence in found:
+        print(sentence, file=sys.stderr)
+    if not found:
+        print("Every audience is as it has to be.")
+    return 1 if found else 0
 
 
 def _why(asked: argparse.Namespace) -> int:
@@ -68,6 +78,10 @@ def _parser() -> argparse.ArgumentParser:
         "compile", help="write the models of audiences/*.yml and the register"
     )
     compiling.set_defaults(run=_compile)
+    checking = commands.add_parser(
+        "check", help="whether every audience may be built, as a refresh asks"
+    )
+    checking.set_defaults(run=_check)
     asking = commands.add_parser(
         "why", help="each clause, true or false, with the values that decided"
     )

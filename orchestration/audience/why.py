@@ -156,7 +156,7 @@ class Why:
         """The row and the group that are shown, each with its conditions."""
         if answer.nearest:
             yield answer.nearest, answer.step.where
-        if answer.groups:
+        if answer.groups and answer.step.having.parts:
             best = min(
                 answer.groups,
                 key=lambda group: len(changes(answer.step.having, group.answers, True)),

@@ -22,6 +22,7 @@ from orchestration.assets.layers import (
     logical_time,
     raw_key,
 )
+from orchestration.audience.checking import check_before_build
 from orchestration.identity.health import HEALTH, has_health, health_metadata
 from orchestration.instance import POOL
 from orchestration.marketing import DAILY, has_daily_figures, marketing_metadata
@@ -163,6 +164,7 @@ def dbt_models(project: DbtProject) -> dg.AssetsDefinition:
         platform: Platform,
         config: Refresh,
     ) -> Iterator[Any]:
+        check_before_build(platform.settings.dbt_project_dir / "target/audiences_right")
         # In the environment, because dbt parses the whole project anew when a --vars has changed.
         os.environ["MILLRACE_AS_OF"] = logical_time(context, config).isoformat()
         invocation = dbt.cli([*BUILD], context=context)

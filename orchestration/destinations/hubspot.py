@@ -26,6 +26,7 @@ from orchestration.destinations.exchange import (
     after_a_change,
     changing_nothing,
     parsed,
+    unclear,
 )
 from orchestration.destinations.http_destination import HttpDestination
 from orchestration.destinations.identifiers import email
@@ -165,11 +166,13 @@ class HubSpotDestination(HttpDestination):
         }
         with changing_nothing("looking contacts up"):
             batch = parsed(_Batch, self._ask("POST", f"{CONTACTS}/read", body))
-        return {
+        found = {
             str(each.properties.get("email", "")).lower(): each.id
             for each in batch.results
-            if str(each.properties.get("email", "")).lower() in addresses
         }
+        if not found.keys() <= set(addresses):
+            raise unclear("a contact answers to another address", 200)
+        return found
 
     def _trigger(self, people: Mapping[str, ActivationChange]) -> dict[str, Outcome]:
         inputs = [

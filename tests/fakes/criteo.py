@@ -77,7 +77,7 @@ class Criteo(Fake):
         return Response(body={"data": body, "errors": [], "warnings": []})
 
     def too_many(self) -> Refused:
-        reset = {"x-ratelimit-reset": str(int(time.time()) + 60)}
+        reset = {"x-ratelimit-reset": str(int(time.time()) + 20)}
         return Refused(429, _error("too-many-requests", "quota"), reset)
 
 

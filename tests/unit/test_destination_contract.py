@@ -36,7 +36,7 @@ TRIGGERED = ["braze", "dynamics", "hubspot", "klaviyo", "slack", "webhook"]
 # Seconds that a vendor asks for when its window is full, each in its own header; 60 is ours where it names none.
 SILENCES = {
     "braze": 3,
-    "criteo": 60,
+    "criteo": 20,
     "dynamics": 30,
     "google": 60,
     "hubspot": 60,

@@ -189,6 +189,17 @@ def test_who_is_removed_without_a_record_id_is_looked_up_by_address(make, server
     assert "ada@example.com" in server.fake.state["contacts"]
 
 
+@only("hubspot")
+def test_who_is_found_under_another_address_is_unknown_and_not_taken_for_absent(
+    make, server
+):
+    tool, sync = make(), CASES["hubspot"].a_sync()
+    tool.send(sync, [person("ada")])
+    server.fake.state["contacts"]["ada@example.com"]["properties"]["email"] = "a@b.org"
+    given = tool.send(sync, [person("ada", "exit")])
+    assert {each.kind for each in given.outcomes.values()} == {"unknown"}
+
+
 @pytest.mark.parametrize("kind", ["hubspot", "mailchimp"])
 def test_a_failure_after_the_first_of_two_requests_is_unknown_and_not_retry(
     make, server, kind

@@ -188,7 +188,7 @@ def _prepare(
 
 def _upstream(folder: Path) -> None:
     upstream = ("+int_profile_touches", "+int_record_profiles", "+fct_events")
-    dbt(folder, "run", "--select", *upstream, "int_identifier_rules")
+    dbt(folder, "run", "--select", *upstream, "+int_candidate_identifiers")
 
 
 def _release(folder: Path) -> None:

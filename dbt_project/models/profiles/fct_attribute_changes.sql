@@ -20,35 +20,19 @@ unions as (select * from {{ ref('int_attribute_unions') }}),
 
 choices as (select * from {{ ref('int_attribute_choices') }}),
 
-list_attributes as (
-    select distinct
-        profile_id,
-        path
-    from lists
-),
-
--- Nearly all attributes: whatever was said last is the value.
 plain_changes as (
     select
-        steps.profile_id,
-        steps.path,
-        steps.step_number,
-        steps.previous_value as old_value,
-        steps.value as new_value,
-        steps.occurred_at,
-        steps.source_id,
-        steps.record_id,
-        steps.rule
+        profile_id,
+        path,
+        step_number,
+        previous_value as old_value,
+        value as new_value,
+        occurred_at,
+        source_id,
+        record_id,
+        rule
     from steps
-    left join list_attributes
-        on
-            steps.profile_id = list_attributes.profile_id
-            and steps.path = list_attributes.path
-            and steps.rule = 'fold'
-    where
-        steps.rule in ('fold', 'latest')
-        and list_attributes.path is null
-        and steps.value is distinct from steps.previous_value
+    where is_plain
 ),
 
 folded as (

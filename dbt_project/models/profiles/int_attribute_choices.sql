@@ -7,47 +7,58 @@ steps as (
     where rule in ('first', 'source_priority', 'most_frequent', 'min', 'max')
 ),
 
--- A null wipes the slate: each attribute is cut into segments that begin with one.
-segmented as (
+-- How often a value was met so far counts from one.
+counted as (
     select
-        *,
-        sum(case when kind = 'null' then 1 else 0 end) over (
-            partition by profile_id, path
-            order by step_number asc
-            rows between unbounded preceding and current row
-        ) as segment,
-        try_cast({{ json_text('value', '$') }} as decimal(38, 9)) as number_value
-    from steps
-),
-
--- Numbers come before texts; how often a value was met so far counts from one.
-measured as (
-    select
-        *,
-        dense_rank() over (
-            partition by profile_id, path
-            order by number_value asc nulls last, value asc nulls last
-        ) as size_rank,
-        row_number() over (
+        profile_id,
+        path,
+        step_number,
+        -row_number() over (
             partition by profile_id, path, segment, value
             order by step_number asc
-        ) as times_met
-    from segmented
+        ) as choice_rank
+    from steps
+    where rule = 'most_frequent' and kind <> 'null'
 ),
 
--- Each rule as one number of which the smallest wins.
+-- Numbers come before texts.
+sized as (
+    select
+        profile_id,
+        path,
+        step_number,
+        case when rule = 'max' then -1 else 1 end * dense_rank() over (
+            partition by profile_id, path
+            order by
+                try_cast({{ json_text('value', '$') }} as decimal(38, 9))
+                asc nulls last,
+                value asc
+        ) as choice_rank
+    from steps
+    where rule in ('min', 'max') and kind <> 'null'
+),
+
+-- Each rule as one number of which the smallest wins; a null has none.
 ranked as (
     select
-        *,
+        steps.*,
         case
-            when kind = 'null' then cast(null as bigint)
-            when rule = 'first' then step_number
-            when rule = 'source_priority' then source_priority
-            when rule = 'most_frequent' then -times_met
-            when rule = 'min' then size_rank
-            when rule = 'max' then -size_rank
+            when steps.kind = 'null' then cast(null as bigint)
+            when steps.rule = 'first' then steps.step_number
+            when steps.rule = 'source_priority' then steps.source_priority
+            else coalesce(counted.choice_rank, sized.choice_rank)
         end as choice_rank
-    from measured
+    from steps
+    left join counted
+        on
+            steps.profile_id = counted.profile_id
+            and steps.path = counted.path
+            and steps.step_number = counted.step_number
+    left join sized
+        on
+            steps.profile_id = sized.profile_id
+            and steps.path = sized.path
+            and steps.step_number = sized.step_number
 ),
 
 with_best as (

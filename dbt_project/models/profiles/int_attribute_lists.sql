@@ -2,32 +2,9 @@
 
 with
 
-steps as (select * from {{ ref('int_attribute_steps') }}),
-
--- Only attributes that ever held a list need more than their last value.
-list_attributes as (
-    select distinct
-        profile_id,
-        path
-    from steps
-    where rule = 'fold' and kind = 'list'
-),
-
--- A null wipes the slate: each attribute is cut into segments that begin with one.
-segmented as (
-    select
-        steps.*,
-        sum(case when steps.kind = 'null' then 1 else 0 end) over (
-            partition by steps.profile_id, steps.path
-            order by steps.step_number asc
-            rows between unbounded preceding and current row
-        ) as segment
-    from steps
-    inner join list_attributes
-        on
-            steps.profile_id = list_attributes.profile_id
-            and steps.path = list_attributes.path
-    where steps.rule = 'fold'
+steps as (
+    select * from {{ ref('int_attribute_steps') }}
+    where rule = 'fold' and not is_plain
 ),
 
 -- The list that scalars are appended to at this step: the last one of the segment.
@@ -48,7 +25,7 @@ with_base as (
             partition by profile_id, path, segment
             order by step_number asc
         ) as previous_scalar
-    from segmented
+    from steps
 ),
 
 -- What each step brings. The first list takes the scalar before it in.

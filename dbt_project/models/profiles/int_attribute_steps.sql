@@ -60,8 +60,7 @@ removals as (
         observations.source_priority,
         observations.record_id,
         observations.place,
-        observations.sent_path,
-        0 as is_own
+        observations.sent_path
     from observations
     inner join rival_paths on observations.path = rival_paths.path
     inner join held_rivals
@@ -81,50 +80,87 @@ said as (
         source_priority,
         record_id,
         place,
-        sent_path,
-        1 as is_own
+        sent_path
     from observations
     union all
     select * from removals
 ),
 
 -- The one order of everything said at a path: time, then the more believed source
--- last, then the record, then the place within the record.
-final as (
+-- last, then the record, then the place within the record. A null wipes the slate:
+-- each attribute is cut into segments that begin with one.
+ordered as (
     select
-        said.profile_id,
-        said.path,
+        profile_id,
+        path,
+        kind,
+        value,
+        occurred_at,
+        source_id,
+        source_priority,
+        record_id,
         row_number() over (
-            partition by said.profile_id, said.path
+            partition by profile_id, path
             order by
-                said.occurred_at asc,
-                said.source_priority desc,
-                said.record_id asc,
-                said.place asc,
-                said.sent_path asc,
-                said.is_own asc,
-                said.value asc nulls first
+                occurred_at asc,
+                source_priority desc,
+                record_id asc,
+                place asc,
+                sent_path asc
         ) as step_number,
-        said.kind,
-        said.value,
-        lag(said.value) over (
-            partition by said.profile_id, said.path
+        lag(value) over (
+            partition by profile_id, path
             order by
-                said.occurred_at asc,
-                said.source_priority desc,
-                said.record_id asc,
-                said.place asc,
-                said.sent_path asc,
-                said.is_own asc,
-                said.value asc nulls first
+                occurred_at asc,
+                source_priority desc,
+                record_id asc,
+                place asc,
+                sent_path asc
         ) as previous_value,
-        said.occurred_at,
-        said.source_id,
-        said.source_priority,
-        said.record_id,
-        coalesce(attribute_rules.rule, 'fold') as rule
+        sum(case when kind = 'null' then 1 else 0 end) over (
+            partition by profile_id, path
+            order by
+                occurred_at asc,
+                source_priority desc,
+                record_id asc,
+                place asc,
+                sent_path asc
+            rows between unbounded preceding and current row
+        ) as segment
     from said
-    left join attribute_rules on said.path = attribute_rules.path
+),
+
+list_attributes as (
+    select distinct
+        profile_id,
+        path
+    from observations
+    where kind = 'list'
+),
+
+ruled as (
+    select
+        ordered.*,
+        coalesce(attribute_rules.rule, 'fold') as rule,
+        case
+            when attribute_rules.rule is null or attribute_rules.rule = 'fold'
+                then list_attributes.path is null
+            else attribute_rules.rule = 'latest'
+        end as is_plain
+    from ordered
+    left join attribute_rules on ordered.path = attribute_rules.path
+    left join list_attributes
+        on
+            ordered.profile_id = list_attributes.profile_id
+            and ordered.path = list_attributes.path
+),
+
+-- Nearly all attributes are plain: whatever was said last is the value, and saying it
+-- again says nothing.
+final as (
+    select *
+    from ruled
+    where not is_plain or value is distinct from previous_value
 )
 
 select * from final

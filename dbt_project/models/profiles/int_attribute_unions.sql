@@ -7,15 +7,9 @@ steps as (
     where rule = 'union'
 ),
 
--- A null wipes the slate: each attribute is cut into segments that begin with one.
-segmented as (
+opened as (
     select
         *,
-        sum(case when kind = 'null' then 1 else 0 end) over (
-            partition by profile_id, path
-            order by step_number asc
-            rows between unbounded preceding and current row
-        ) as segment,
         case
             when kind = 'list' then {{ json_elements('value') }}
             when kind = 'scalar' then {{ list_of_one('value') }}
@@ -26,14 +20,14 @@ segmented as (
 -- The step at which each item was met first; items of one step in text order.
 first_meetings as (
     select
-        segmented.profile_id,
-        segmented.path,
-        segmented.segment,
+        opened.profile_id,
+        opened.path,
+        opened.segment,
         item.item as met_item,
-        min(segmented.step_number) as step_number
-    from segmented {{ each('segmented.items', 'item') }}
+        min(opened.step_number) as step_number
+    from opened {{ each('opened.items', 'item') }}
     group by
-        segmented.profile_id, segmented.path, segmented.segment, item.item
+        opened.profile_id, opened.path, opened.segment, item.item
 ),
 
 new_items as (
@@ -64,21 +58,21 @@ grown as (
 
 final as (
     select
-        segmented.profile_id,
-        segmented.path,
-        segmented.step_number,
+        opened.profile_id,
+        opened.path,
+        opened.step_number,
         grown.new_value,
-        segmented.occurred_at,
-        segmented.source_id,
-        segmented.record_id,
-        segmented.rule
-    from segmented
+        opened.occurred_at,
+        opened.source_id,
+        opened.record_id,
+        opened.rule
+    from opened
     left join grown
         on
-            segmented.profile_id = grown.profile_id
-            and segmented.path = grown.path
-            and segmented.step_number = grown.step_number
-    where segmented.kind = 'null' or grown.step_number is not null
+            opened.profile_id = grown.profile_id
+            and opened.path = grown.path
+            and opened.step_number = grown.step_number
+    where opened.kind = 'null' or grown.step_number is not null
 )
 
 select * from final

@@ -4,8 +4,7 @@ Belongs here: that who can never be matched is rejected without a request, that 
 own, and that a failure in one of them says nothing about the others. Not here: the exchange itself (exchange).
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Mapping
 
 from orchestration.destinations import egress
 from orchestration.destinations.base import (
@@ -20,6 +19,8 @@ from orchestration.destinations.base import (
 )
 from orchestration.destinations.exchange import Changes, Exchange, HttpSettings, NotDone
 from orchestration.destinations.identifiers import Unfit
+
+Part = list[tuple[ActivationChange, str]]
 
 
 class HttpDestination:
@@ -60,16 +61,19 @@ class HttpDestination:
                 fit.append((change, self._identified(change)))
             except Unfit as error:
                 outcomes[change.op_id] = Outcome("rejected", None, str(error))
-        parts = [
-            (verb, list(part)) for verb, part in groupby(fit, lambda each: _verb(*each))
-        ]
-        for place, (verb, part) in enumerate(parts):
-            answer = self._part(sync, verb, part)
-            if answer.refused is not None:
+        parts = _parts(fit)
+        for place, part in enumerate(parts):
+            changes_of_part = [change for change, _ in part]
+            answer = self._part(sync, part)
+            if answer.refused is not None and place == 0:
                 return answer
+            if answer.refused is not None:
+                # Halving would send again what was already delivered. In the next run this part comes first.
+                later = Outcome("retry", answer.refused.http_status, "refused together")
+                answer = Answer(every(changes_of_part, later))
             outcomes |= answer.outcomes
             if answer.pause is not None or answer.stop is not None:
-                rest = [each for _, later in parts[place + 1 :] for each, _ in later]
+                rest = [each for later in parts[place + 1 :] for each, _ in later]
                 outcomes |= every(rest, Outcome("retry", None, "not sent"))
                 return Answer(outcomes, pause=answer.pause, stop=answer.stop)
         return Answer(outcomes)
@@ -82,14 +86,12 @@ class HttpDestination:
             raise Unfit(f"{self.name} takes no {change.action}")
         return self.identify(change)
 
-    def _part(
-        self, sync: Sync, verb: str, part: Sequence[tuple[ActivationChange, str]]
-    ) -> Answer:
-        """One verb. Two changes may mean one person to the vendor (a normalised address): the last one speaks."""
+    def _part(self, sync: Sync, part: Part) -> Answer:
+        """One verb. Two entries may mean one person to the vendor (a normalised address): the last one speaks."""
         people = {identifier: change for change, identifier in part}
         changes = [change for change, _ in part]
         try:
-            given = self.ask_for(sync, verb, people)
+            given = self.ask_for(sync, _verb(changes[0]), people)
         except NotDone as failed:
             answer = failed.answer(changes)
             if answer.refused is not None and len(changes) == 1:
@@ -104,5 +106,19 @@ class HttpDestination:
         )
 
 
-def _verb(change: ActivationChange, _: str) -> str:
+def _parts(fit: Iterable[tuple[ActivationChange, str]]) -> list[Part]:
+    """Runs of one verb, in the order given. A trigger never shares a request with another of the same person."""
+    parts: list[Part] = []
+    verb, names = "", set[str]()
+    for change, identifier in fit:
+        is_repeated = change.action == "trigger" and identifier in names
+        if _verb(change) != verb or is_repeated:
+            parts.append([])
+            verb, names = _verb(change), set()
+        parts[-1].append((change, identifier))
+        names.add(identifier)
+    return parts
+
+
+def _verb(change: ActivationChange) -> str:
     return {"exit": "remove", "trigger": "trigger"}.get(change.action, "add")

@@ -181,6 +181,23 @@ def test_a_batch_of_all_kinds_is_one_answer_and_removing_who_is_not_there_is_no_
     assert room.fake.held == room.expected(["ada", "bo"])
 
 
+@pytest.mark.parametrize("kind", ["hubspot"])
+def test_what_is_refused_after_something_was_delivered_is_tried_again_alone(room):
+    odd = [
+        each.model_copy(update={"payload": {"shoe_size": 44}})
+        for each in room.changes("enter", ["ada", "bo"])
+    ]
+    changes = [*room.changes("exit", ["cy"]), *odd]
+    given = sent(room.tool(), room.sync, changes)
+    assert given.refused is None
+    assert [given.outcomes[each.op_id].kind for each in changes] == [
+        "delivered",
+        "retry",
+        "retry",
+    ]
+    assert sent(room.tool(), room.sync, odd).refused is not None
+
+
 @pytest.mark.parametrize("kind", STATEFUL)
 def test_sending_the_same_operations_again_changes_nothing(room):
     tool, changes = room.tool(), room.changes("enter")
@@ -197,6 +214,15 @@ def test_a_trigger_happens_once_for_each_person(room):
     tool.close()
     assert len(room.fake.events) == len(NAMES)
     assert room.fake.refusals == []
+
+
+@pytest.mark.parametrize("kind", TRIGGERED)
+def test_two_occasions_of_one_person_are_two_triggers_although_they_come_together(room):
+    occasions = [*room.changes("trigger", ["ada"]), *room.changes("trigger", ["ada"])]
+    given = sent(room.tool(), room.sync, occasions)
+    assert set(given.outcomes) == {each.op_id for each in occasions}
+    assert kinds_of(given) == {"delivered"}
+    assert len(room.fake.events) == 2
 
 
 @pytest.mark.parametrize("kind", sorted(set(HTTP) - {"webhook", "slack"}))

@@ -20,25 +20,38 @@ always_pairs as (select * from {{ ref('always_together') }}),
 
 never_pairs as (select * from {{ ref('never_together') }}),
 
--- What the rules decide about: an identifier, or all that a person declared to be one,
--- which are as strong as the strongest of them.
-nodes as (
+ranked as (
     select
-        identifiers.identifier_id,
-        identifiers.profile_id,
-        identifiers.is_shared,
-        min(identifiers.identifier_id) over (
-            partition by
-                coalesce(always_together.component_id, identifiers.identifier_id)
-        ) as node_id,
-        min(identifier_rules.type_rank) over (
-            partition by
-                coalesce(always_together.component_id, identifiers.identifier_id)
-        ) as node_rank
+        identifiers.*,
+        identifier_rules.type_rank,
+        always_together.component_id
     from identifiers
     inner join identifier_rules
         on identifiers.identifier_type = identifier_rules.identifier_type
     left join always_together on identifiers.identifier_id = always_together.node_id
+),
+
+-- What the rules decide about: an identifier, or all that a person declared to be one,
+-- which are as strong as the strongest of them.
+declared_nodes as (
+    select
+        component_id,
+        min(identifier_id) as node_id,
+        min(type_rank) as node_rank
+    from ranked
+    where component_id is not null
+    group by component_id
+),
+
+nodes as (
+    select
+        ranked.identifier_id,
+        ranked.profile_id,
+        ranked.is_shared,
+        coalesce(declared_nodes.node_id, ranked.identifier_id) as node_id,
+        coalesce(declared_nodes.node_rank, ranked.type_rank) as node_rank
+    from ranked
+    left join declared_nodes on ranked.component_id = declared_nodes.component_id
 ),
 
 -- Demotions name one identifier of what they are about.

@@ -45,7 +45,7 @@ class IdentityChange(OwnFact):
 
 
 class MembershipChange(OwnFact):
-    """Someone entered or left an audience."""
+    """Someone entered or left an audience, or (`define`, about nobody) the audience was defined anew."""
 
     stream: ClassVar[str] = "membership_changes"
     contract: str = "membership_change"
@@ -54,8 +54,10 @@ class MembershipChange(OwnFact):
     audience_name: str
     profile_id: str
     instance_key: str = ""
-    action: Literal["enter", "exit"]
+    action: Literal["enter", "exit", "define"]
     reason: str
+    definition: str | None = None
+    """Of `define`: a hash of the model that decides from here on."""
 
 
 Pending = Literal["unresolved_identity", "held_quiet_hours", "held_pacing"]

@@ -17,6 +17,7 @@ final as (
         instance_key,
         action,
         reason,
+        definition,
         _load_id
     from membership_changes
 )

@@ -73,6 +73,16 @@ class Identified(Declared):
     separator: str | None = Field(
         default=None, min_length=1, description="What stands between several in a cell"
     )
+    together: bool = Field(
+        default=False,
+        description="The columns make one identifier, in small letters; none if one of them is blank",
+    )
+
+    @model_validator(mode="after")
+    def _is_clear(self) -> Self:
+        if self.together and (self.separator or len(self.columns) < 2):
+            raise ValueError("`together` needs two columns or more, and no `separator`")
+        return self
 
 
 Identifiers = dict[Name, Annotated[Identified, BeforeValidator(_as_identified)]]

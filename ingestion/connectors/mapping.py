@@ -5,8 +5,9 @@ One function per kind of source. Nothing here knows files, earlier pulls or the 
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from unicodedata import normalize
 
 import orjson
 
@@ -222,6 +223,9 @@ def _identifiers(declared: Identifiers, row: Cells) -> list[dict[str, str]]:
 
 def _given(identified: Identified, row: Cells) -> Iterator[str]:
     """What a row gives for one type: a cell may hold several, as a list or with something between them."""
+    if identified.together:
+        yield from _together(identified, row)
+        return
     for column in identified.columns:
         value = v.cell(row, column)
         if identified.separator and isinstance(value, str):
@@ -229,6 +233,15 @@ def _given(identified: Identified, row: Cells) -> Iterator[str]:
         for one in value if isinstance(value, list) else [value]:
             if given := v.text(one):
                 yield given
+
+
+def _together(identified: Identified, row: Cells) -> Iterator[str]:
+    """Names are typed by people: neither their case, nor their spaces, nor the form of their umlauts tell anybody apart."""
+    cells = (v.cell(row, column) for column in identified.columns)
+    dated = (v.as_given(c) if isinstance(c, date) else v.text(c) for c in cells)
+    parts = [" ".join(normalize("NFC", str(part)).lower().split()) for part in dated]
+    if all(parts):
+        yield "|".join(parts)
 
 
 def _consent(declared: Mapping[str, Consent], row: Cells) -> Body:

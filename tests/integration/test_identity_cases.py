@@ -11,8 +11,11 @@ from uuid import UUID, uuid5
 
 import pytest
 
+from ingestion.connectors import ExtractSource, load_source
+from ingestion.connectors.mapping import mapped
 from ingestion.contracts.shapes import Origin
 from ingestion.contracts.wire import read_event
+from tests.conftest import ROOT
 from tests.integration.warehouse import Warehouse
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -57,8 +60,7 @@ def warehouse(
     warehouse = Warehouse(tmp_path_factory.mktemp("cases"))
     warehouse.add_to_seed(
         "identifier_types",
-        ["unique_id", "", 2, "", "first", "true", "Row of the labelled people"],
-        ["person", "", 4, "", "first", "true", "Name and birth date"],
+        ["register_id", "", 2, "", "first", "true", "Row of the labelled people"],
     )
     calls = [(name, call) for name, case in cases.items() for call in case["events"]]
     warehouse.insert(
@@ -76,14 +78,12 @@ def warehouse(
     return warehouse
 
 
+REGISTER = load_source(ROOT / "sources/examples/member_register.yml")
+assert isinstance(REGISTER, ExtractSource)
+
+
 def extract_row(person: dict[str, str], world: str) -> dict[str, Any]:
-    given = {
-        "unique_id": person["unique_id"],
-        "email": person["email"],
-        "person": "|".join(person[key] for key in ("first_name", "surname", "dob")),
-    }
-    if world == "by_email" or "" in given["person"].split("|"):
-        del given["person"]
+    """The row as the example reads it; the worlds know different things and never meet."""
     return {
         "record_id": uuid5(NAMES, f"{world}:{person['unique_id']}"),
         "source_id": "labelled",
@@ -93,9 +93,9 @@ def extract_row(person: dict[str, str], world: str) -> dict[str, Any]:
         "row_hash": "1",
         "_load_id": 1,
         "identifiers": [
-            {"type": kind, "value": f"{world}:{value}"}
-            for kind, value in given.items()
-            if value
+            {"type": each["type"], "value": f"{world}:{each['value']}"}
+            for each in mapped(REGISTER, person)["identifiers"]
+            if world == "by_person" or each["type"] != "name_birth_date"
         ],
     }
 
@@ -152,7 +152,7 @@ def test_labelled_people_are_found_without_a_false_pair(
     cluster = {person["unique_id"]: person["cluster"] for person in people}
     groups: dict[str, list[str]] = defaultdict(list)
     for kind, value, profile in warehouse.ask(MEMBERS):
-        if kind == "unique_id" and value.startswith(world):
+        if kind == "register_id" and value.startswith(world):
             groups[profile].append(value.removeprefix(f"{world}:"))
     found = [pair for group in groups.values() for pair in combinations(group, 2)]
     assert len(groups) == profiles

@@ -63,6 +63,27 @@ def test_a_row_lands_as_its_source_maps_it(shop):
     assert row["observed_at"] == "2026-01-01T10:00:00Z"
 
 
+@pytest.mark.parametrize(
+    ("row", "known_by"),
+    [
+        ({"name": " Zoë  MARIE", "born": "1990-05-01"}, "zoë marie|1990-05-01"),
+        ({"name": "Zoe\u0308 Marie", "born": "1990-05-01"}, "zoë marie|1990-05-01"),
+        ({"name": "Zoë", "born": " "}, None),
+        ({"name": "Zoë"}, None),
+    ],
+)
+def test_columns_together_are_one_identifier_or_none(shop, row, known_by):
+    together = "{columns: [name, born], together: true}"
+    declared = PEOPLE.replace("email: mail", f"name_birth_date: {together}")
+    declared = declared.replace("people.csv, format: csv", "p.ndjson, format: ndjson")
+    shop.put("p.ndjson", json.dumps({"id": 1, **row}) + "\n")
+    shop.pull(shop.declare(declared))
+    (landed,) = shop.landed("profiles")
+    _, *others = landed["identifiers"]
+    expected = [{"type": "name_birth_date", "value": known_by}] if known_by else []
+    assert others == expected
+
+
 def test_consent_may_be_given_per_channel(shop):
     shop.put("people.csv", HEADER + ADA)
     shop.pull(shop.declare(PEOPLE.replace("marketing: ok", "marketing.email: ok")))

@@ -3,6 +3,8 @@
 The cast goes through the doors a user has; what must be true stands beside each story.
 """
 
+import re
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -24,6 +26,7 @@ from simulator.cast import Expect, Story, calls_of, load_cast
 from simulator.sending import send
 from tests.conftest import ROOT
 from tests.end_to_end.platform import Platform
+from tests.integration.warehouse import Warehouse
 
 CAST = load_cast(ROOT / "tests/data/cast.yml")
 
@@ -260,3 +263,24 @@ def test_one_command_shows_somebody_and_says_when_there_is_nobody(told):
         assert said in lisa.stdout
     assert nobody.returncode == 1
     assert "No record names" in nobody.stderr
+
+
+def test_a_trait_is_added_by_the_two_lines_that_contributing_shows(told, tmp_path):
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    lines = dict(re.findall(r"```(sql|yaml)\n(.*?)```", page, re.S))
+    edited = Warehouse(tmp_path)
+    shutil.copy(told.home / "warehouse/millrace.duckdb", edited.file)
+    (edited.project / "models").unlink()
+    shutil.copytree(ROOT / "dbt_project/models", edited.project / "models")
+    beside = re.compile(r"as company,$|- {name: company,")
+    for kind, file in (("sql", "dim_profiles.sql"), ("yaml", "dim_profiles.yml")):
+        path = edited.project / "models/profiles" / file
+        text = path.read_text("utf-8").splitlines(keepends=True)
+        place = next(n for n, line in enumerate(text) if beside.search(line))
+        path.write_text("".join([*text[: place + 1], lines[kind], *text[place + 1 :]]))
+    edited.build("dim_profiles")
+    tiers = edited.ask(
+        "select first_name, loyalty_tier from profiles.dim_profiles"
+        " where loyalty_tier is not null"
+    )
+    assert tiers == [("Carl", "gold")]

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 from orchestration.destinations.base import (
-    RECIPIENT_TYPES,
     STATE_ACTIONS,
     Action,
     ActivationChange,
@@ -53,7 +52,7 @@ class Scripted:
     """A destination that answers as it is told and remembers what it was asked."""
 
     name = "tool"
-    recipient_types = RECIPIENT_TYPES
+    recipient_types: frozenset[str] | None = None
     actions: frozenset[Action] = STATE_ACTIONS | {"trigger"}
     pace: Pace | None = None
 

@@ -15,8 +15,6 @@ Action = Literal["enter", "update", "exit", "trigger"]
 Mode = Literal["mirror", "upsert", "insert", "update", "events", "snapshot"]
 Kind = Literal["delivered", "accepted", "rejected", "retry", "unknown"]
 
-# What a sync may know a person by.
-RECIPIENT_TYPES = frozenset({"user_id", "email", "phone", "profile_id", "anonymous_id"})
 # What keeps a list the same as an audience; `trigger` starts something at the destination instead.
 STATE_ACTIONS: frozenset[Action] = frozenset({"enter", "update", "exit"})
 
@@ -122,15 +120,17 @@ class Pace:
 class Destination(Protocol):
     """Takes one batch and says what happened. Never sleeps, never retries, keeps no state of its own.
 
-    `recipient_types` are the identifiers it knows people by and `actions` what it can be asked for; the engine asks
+    `recipient_types` are the identifiers it knows people by (None: any) and `actions` what it can be asked for; the engine asks
     for nothing else. It keeps to `pace`, if there is one.
     """
 
     name: str
     batch_size: int
-    recipient_types: frozenset[str]
     actions: frozenset[Action]
     pace: Pace | None
+
+    @property
+    def recipient_types(self) -> frozenset[str] | None: ...
 
     def send(self, sync: Sync, changes: Sequence[ActivationChange]) -> Answer:
         """Make one request for at most batch_size changes, in the order given. Never raises for what a network or a receiver does."""

@@ -125,8 +125,9 @@ def check_possible(sync: Sync, destination: Destination) -> None:
             f"{sync.sync_name}: mode {sync.mode} needs {', '.join(sorted(missing))}, "
             f"which {destination.name} cannot do (it can: {', '.join(sorted(destination.actions))})."
         )
-    if sync.recipient_type not in destination.recipient_types:
-        known = ", ".join(sorted(destination.recipient_types))
+    types = destination.recipient_types
+    if types is not None and sync.recipient_type not in types:
+        known = ", ".join(sorted(types))
         raise SyncImpossible(
             f"{sync.sync_name}: {destination.name} knows nobody by {sync.recipient_type} (it does by: {known})."
         )

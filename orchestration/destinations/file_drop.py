@@ -21,7 +21,6 @@ from pydantic import Field, model_validator
 
 from ingestion.crash_points import reached
 from orchestration.destinations.base import (
-    RECIPIENT_TYPES,
     STATE_ACTIONS,
     Action,
     ActivationChange,
@@ -69,7 +68,7 @@ class FileDropSettings(DestinationSettings):
 class FileDropDestination:
     """Writes one folder per sync under `settings.folder` or `settings.url`."""
 
-    recipient_types = RECIPIENT_TYPES
+    recipient_types: frozenset[str] | None = None
     actions: frozenset[Action] = STATE_ACTIONS | {"trigger"}
     pace: Pace | None = None
 

@@ -29,7 +29,7 @@ class HttpDestination:
     A vendor's class says how it names a person (`identify`) and makes the requests of one verb (`ask_for`).
     """
 
-    recipient_types: frozenset[str] = frozenset({"email"})
+    recipient_types: frozenset[str] | None = frozenset({"email"})
     actions: frozenset[Action] = STATE_ACTIONS
     pace: Pace | None = None
 

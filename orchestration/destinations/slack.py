@@ -12,7 +12,6 @@ from pydantic import Field, SecretStr
 
 from orchestration.destinations import egress
 from orchestration.destinations.base import (
-    RECIPIENT_TYPES,
     Action,
     ActivationChange,
     Outcome,
@@ -41,7 +40,7 @@ class SlackSettings(HttpSettings):
 class SlackDestination(HttpDestination):
     """See the module's docstring."""
 
-    recipient_types = RECIPIENT_TYPES
+    recipient_types: frozenset[str] | None = None
     actions: frozenset[Action] = frozenset({"trigger"})
 
     def __init__(

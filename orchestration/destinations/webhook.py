@@ -18,7 +18,6 @@ from standardwebhooks import Webhook
 
 from orchestration.destinations import egress
 from orchestration.destinations.base import (
-    RECIPIENT_TYPES,
     STATE_ACTIONS,
     Action,
     ActivationChange,
@@ -61,7 +60,7 @@ class _Report(BaseModel):
 class WebhookDestination:
     """See the module's docstring for the wire format."""
 
-    recipient_types = RECIPIENT_TYPES
+    recipient_types: frozenset[str] | None = None
     actions: frozenset[Action] = STATE_ACTIONS | {"trigger"}
     pace: Pace | None = None
 

@@ -60,7 +60,8 @@ class Access:
         if given.refresh_token is not None:
             form["grant_type"] = "refresh_token"
             form["refresh_token"] = given.refresh_token.get_secret_value()
-        with changing_nothing("signing in"):
+        # OAuth answers 400 to a grant that is withdrawn (RFC 6749, 5.2).
+        with changing_nothing("signing in", refusal=401):
             reply = self._http.ask(
                 "POST",
                 given.token_url,

@@ -74,14 +74,22 @@ def paused(seconds: float, detail: str, status: int | None = None) -> NotDone:
 
 
 @contextmanager
-def changing_nothing(purpose: str) -> Iterator[None]:
-    """Around a request that only reads or signs in: whatever became of it, nothing was applied."""
+def changing_nothing(purpose: str, refusal: int | None = None) -> Iterator[None]:
+    """Around a request that only reads or signs in: whatever became of it, nothing was applied.
+
+    `refusal` is the status to record when it is refused, where the vendor's own says too little.
+    """
     try:
         yield
     except NotDone as failed:
         given = failed.answer(())
         stop = given.stop or (given.refused and f"{purpose} is refused") or None
-        outcome = Outcome("retry", None, f"{purpose}: no answer")
+        status = failed.reply.status_code if failed.reply is not None else None
+        outcome = Outcome(
+            "retry",
+            (refusal or status) if stop else status,
+            f"{purpose}: {'refused' if stop else 'no answer'}",
+        )
         raise NotDone(
             lambda changes: Answer(
                 every(changes, outcome), pause=given.pause, stop=stop

@@ -103,7 +103,8 @@ def _of_code(failed: NotDone) -> NotDone:
     if code in THROTTLED:
         return paused(_wait(failed.reply.headers), said, status)
     if code in CREDENTIALS:
-        return stopped(f"the destination refuses our credentials ({code})", status)
+        # On record as what other vendors say it with, so that whoever watches credentials sees it.
+        return stopped(f"the destination refuses our credentials ({code})", 401)
     return unclear(said, status) if code in PASSING else failed
 
 

@@ -258,6 +258,9 @@ def test_a_wrong_credential_stops_the_sync_and_is_never_told(room, kind):
     given = sent(tool, room.sync, room.changes(action, NAMES[:1]))
     assert given.stop is not None
     assert kinds_of(given) == {"retry"}
+    (outcome,) = given.outcomes.values()
+    # Slack has no credential but its address.
+    assert outcome.http_status == (404 if kind == "slack" else 401)
     assert "wrong" not in f"{given} {tool!r}"
     assert room.fake.held == {}
     assert room.fake.events == []

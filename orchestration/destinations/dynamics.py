@@ -44,7 +44,7 @@ class DynamicsSettings(HttpSettings):
     attributes: tuple[str, ...] = Field(
         default=(),
         max_length=MAX_ATTRIBUTES,
-        description="All attributes of the trigger, each required, as the audience or journey names them.",
+        description="All attributes of the trigger, each required. The API knows them with msdynmkt_ before the name.",
     )
     known_by: str = Field(
         default="user_id", description="Type of the identifiers that are contact GUIDs."
@@ -102,5 +102,5 @@ class DynamicsDestination(HttpDestination):
             "msdynmkt_signaltimestamp": now,
             "msdynmkt_signalingestiontimestamp": now,
             "msdynmkt_bindingid": str(binding or change.op_id),
-            **{name: payload[name] for name in settings.attributes},
+            **{f"msdynmkt_{name}": payload[name] for name in settings.attributes},
         }

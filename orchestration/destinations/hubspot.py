@@ -57,10 +57,18 @@ class _Result(BaseModel):
     objectWriteTraceId: str | None = None  # noqa: N815 - HubSpot's name
     properties: dict[str, Any] = {}
 
+    def address(self) -> str:
+        return str(self.properties.get("email") or "").lower()
+
 
 class _Error(BaseModel):
     message: str = ""
-    context: dict[str, list[str]] = {}
+    context: dict[str, Any] = {}
+
+    def names(self) -> list[str]:
+        """Whom it is about: by the trace ids of the inputs, else by their ids."""
+        traced = self.context.get("objectWriteTraceId") or self.context.get("ids")
+        return [str(each) for each in traced] if isinstance(traced, list) else []
 
 
 class _Batch(BaseModel):
@@ -118,18 +126,19 @@ class HubSpotDestination(HttpDestination):
         reply = self._ask("POST", f"{CONTACTS}/{way}", {"inputs": inputs})
         batch = parsed(_Batch, reply)
         address_of = {change.op_id: address for address, change in people.items()}
+        address_of |= {address: address for address in people}
         outcomes = {
-            address_of[trace]: Outcome(
+            address_of[name]: Outcome(
                 "rejected", reply.status_code, error.message[:200]
             )
             for error in batch.errors
-            for trace in error.context.get("objectWriteTraceId", [])
-            if trace in address_of
+            for name in error.names()
+            if name in address_of
         }
         ids = {
-            address_of[each.objectWriteTraceId]: each.id
+            address_of[name]: each.id
             for each in batch.results
-            if each.objectWriteTraceId in address_of
+            if (name := each.objectWriteTraceId or each.address()) in address_of
         }
         if not ids:
             return outcomes
@@ -166,10 +175,7 @@ class HubSpotDestination(HttpDestination):
         }
         with changing_nothing("looking contacts up"):
             batch = parsed(_Batch, self._ask("POST", f"{CONTACTS}/read", body))
-        found = {
-            str(each.properties.get("email", "")).lower(): each.id
-            for each in batch.results
-        }
+        found = {each.address(): each.id for each in batch.results}
         if not found.keys() <= set(addresses):
             raise unclear("a contact answers to another address", 200)
         return found
@@ -184,7 +190,7 @@ class HubSpotDestination(HttpDestination):
             }
             for address, change in people.items()
         ]
-        reply = self._ask("POST", "/events/v3/send/batch", {"inputs": inputs})
+        reply = self._ask("POST", "/events/2026-03/send/batch", {"inputs": inputs})
         return {name: Outcome("delivered", reply.status_code) for name in people}
 
     def _ask(self, method: str, path: str, body: Any) -> Any:

@@ -2,7 +2,8 @@
 
 learn.microsoft.com/en-us/dynamics365/customer-insights/journeys/real-time-marketing-custom-triggers, .../real-time-
 marketing-correlate-triggers and learn.microsoft.com/en-us/power-apps/developer/data-platform/api-limits (read 2026-11):
-an Entra token for the environment; the contact's GUID; at most 29 attributes, all of them required; times in UTC; 2,500
+an Entra token for the environment; the contact's GUID; at most 29 attributes, all of them required, msdynmkt_ before
+their names; times in UTC; 2,500
 triggers a minute, more are dropped without a word; 6,000 requests in five minutes and user, then 429 with Retry-After;
 no idempotency key; without a binding id a trigger acts on every instance of the journey.
 """
@@ -16,7 +17,7 @@ from typing import Any
 from tests.fakes.server import TOKEN, Fake, Refused, Request, Response, must
 
 TRIGGER = "msdynmkt_CartLeft_1"
-ATTRIBUTES = {"orders"}
+ATTRIBUTES = {"msdynmkt_orders"}
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PARAMETERS = {
     "msdynmkt_signaluserauthid",

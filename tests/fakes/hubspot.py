@@ -2,7 +2,7 @@
 
 developers.hubspot.com/docs/api-reference/2026-03/crm/objects/contacts/batch/upsert-contacts, .../crm/lists/memberships/
 update-list-memberships, .../developer-tooling/platform/usage-guidelines (read 2026-11): a private app's token; 100
-contacts a batch, 207 with `errors` for those that failed; properties must exist; only records that exist join a list,
+contacts a batch, 207 with `errors` for those that failed, by trace id or address (.../api-reference/error-handling); properties must exist; only records that exist join a list,
 others are `recordIdsMissing`; 100 requests in ten seconds.
 """
 
@@ -30,6 +30,7 @@ class HubSpot(Fake):
     def __init__(self) -> None:
         super().__init__()
         self.state = {"contacts": {}, "members": set()}
+        self.echoes_traces = True
 
     @property
     def held(self) -> dict[str, Any]:
@@ -53,7 +54,7 @@ class HubSpot(Fake):
                 "PUT",
                 f"/crm/lists/2026-03/{LIST}/memberships/add-and-remove",
             ): self._list,
-            ("POST", "/events/v3/send/batch"): self._events,
+            ("POST", "/events/2026-03/send/batch"): self._events,
         }
         route = routes.get((request.method, request.path))
         if route is None:
@@ -81,24 +82,26 @@ class HubSpot(Fake):
             _valid(given.keys() <= PROPERTIES, "PROPERTY_DOESNT_EXIST")
             _valid(all(isinstance(v, str) for v in given.values()), "not a string")
             trace = {"objectWriteTraceId": each.get("objectWriteTraceId")}
+            named = {k: [v] for k, v in trace.items()}
+            if not self.echoes_traces:
+                trace, named = {}, {"ids": [each["id"]]}
             if not EMAIL.fullmatch(each["id"]) or self.sour(place, each["id"]):
                 errors.append(
-                    _error("VALIDATION_ERROR", "INVALID_EMAIL")
-                    | {"context": {k: [v] for k, v in trace.items()}}
+                    _error("VALIDATION_ERROR", "INVALID_EMAIL") | {"context": named}
                 )
                 continue
             contacts = self.state["contacts"]
             if not creates and each["id"] not in contacts:
                 errors.append(
-                    _error("OBJECT_NOT_FOUND", "no such contact")
-                    | {"context": {k: [v] for k, v in trace.items()}}
+                    _error("OBJECT_NOT_FOUND", "no such contact") | {"context": named}
                 )
                 continue
             contact = contacts.setdefault(
                 each["id"], {"id": str(1000 + len(contacts)), "properties": {}}
             )
             contact["properties"] |= {"email": each["id"], **given}
-            results.append({"id": contact["id"], **trace})
+            properties = {"email": each["id"]}
+            results.append({"id": contact["id"], "properties": properties, **trace})
         return _batch(results, errors)
 
     def _read(self, body: dict[str, Any]) -> Response:

@@ -36,7 +36,7 @@ SIGNAL = {
     "msdynmkt_signaltimestamp": "2026-01-31T12:00:00Z",
     "msdynmkt_signalingestiontimestamp": "2026-01-31T12:00:00Z",
     "msdynmkt_bindingid": "b",
-    "orders": 1,
+    "msdynmkt_orders": 1,
 }
 
 
@@ -150,8 +150,8 @@ WRONG: list[tuple[type[Fake], dict[str, str], str, str, Any, int]] = [
     (mailchimp.Mailchimp, BASIC, "POST", SEGMENT, {"members_to_add": ["a@b.org"] * 501}, 400),
     (dynamics.Dynamics, {}, "POST", DYNAMICS, SIGNAL, 401),
     (dynamics.Dynamics, BEARER, "POST", DYNAMICS, SIGNAL | {"msdynmkt_profileid": "ada"}, 400),
-    (dynamics.Dynamics, BEARER, "POST", DYNAMICS, SIGNAL | {"city": "Rome"}, 400),
-    (dynamics.Dynamics, BEARER, "POST", DYNAMICS, {k: v for k, v in SIGNAL.items() if k != "orders"}, 400),
+    (dynamics.Dynamics, BEARER, "POST", DYNAMICS, SIGNAL | {"msdynmkt_city": "Rome"}, 400),
+    (dynamics.Dynamics, BEARER, "POST", DYNAMICS, {k: v for k, v in SIGNAL.items() if k != "msdynmkt_orders"}, 400),
     (dynamics.Dynamics, BEARER, "POST", DYNAMICS, SIGNAL | {"msdynmkt_signaltimestamp": "2026-01-31 12:00"}, 400),
     (criteo.Criteo, {}, "PATCH", criteo.PATH, criteo_ids("gum_00000001"), 401),
     (criteo.Criteo, BEARER, "PATCH", criteo.PATH, criteo_ids("gum_00000001", gumCallerId=None), 400),

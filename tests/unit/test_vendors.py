@@ -217,6 +217,18 @@ def test_a_failure_after_the_first_of_two_requests_is_unknown_and_not_retry(
 
 
 @only("hubspot")
+def test_records_are_told_apart_by_trace_or_by_address(make, server):
+    assert isinstance(server.fake, hubspot.HubSpot)
+    tool, sync = make(), CASES["hubspot"].a_sync()
+    server.fake.echoes_traces = False
+    server.fake.poisonous = {"bo@example.com"}
+    ada, bo = person("ada"), person("bo")
+    given = tool.send(sync, [ada, bo])
+    assert given.outcomes[ada.op_id].handle == "1000"
+    assert given.outcomes[bo.op_id].kind == "rejected"
+
+
+@only("hubspot")
 def test_an_unknown_property_refuses_the_batch(make):
     odd = [person("ada", payload={"shoe_size": 44}), person("bo")]
     assert make().send(CASES["hubspot"].a_sync(), odd).refused is not None
@@ -307,7 +319,7 @@ def test_every_trigger_is_bound_to_one_instance_and_complete(make, server):
     make().send(case.a_sync(), [one])
     bindings = [each["msdynmkt_bindingid"] for each in server.fake.events]
     assert bindings == ["v7", one.op_id]
-    assert "more" not in server.fake.events[0]
+    assert "msdynmkt_more" not in server.fake.events[0]
     given = make().send(case.a_sync(), [one.model_copy(update={"payload": {}})])
     (outcome,) = given.outcomes.values()
     assert (outcome.kind, outcome.detail) == ("rejected", "the trigger requires orders")

@@ -1,5 +1,7 @@
 """Bringing one sync's destination to the state that its published plan wants."""
 
+from dataclasses import replace
+
 from ingestion.landing import LandingWriter
 from ingestion.settings import Settings
 from orchestration.activation.plans import of_account, read_plan
@@ -10,6 +12,7 @@ from orchestration.destinations.summary import DeliverySummary
 from orchestration.destinations.syncs import load_syncs
 from orchestration.destinations.waiting import account_of
 from orchestration.journeys import journey_syncs
+from orchestration.journeys.last_word import not_called_back
 
 
 class PlanChanged(Exception):  # noqa: N818 - says what happened
@@ -38,6 +41,8 @@ def send(
             f"The plan of {sync.sync_name} has changed since: it was {expected[:12]}, now it is {plan.hash[:12]}. "
             f"Look at it again: python -m orchestration.activation plan {sync.sync_name}"
         )
+    if sync.mode == "events":
+        plan = replace(plan, changes=not_called_back(plan.changes, settings))
     if plan.is_empty:
         return DeliverySummary(sync.sync_name, planned=0)
     name = sync.destination

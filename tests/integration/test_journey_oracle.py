@@ -224,7 +224,7 @@ def lives_through(seed: int, steps: int) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("seed", [3, 7])
+@pytest.mark.parametrize("seed", [7])
 def test_decisions_are_those_of_the_oracle_whenever_one_looks(seed):
     assert len(lives_through(seed, steps=14)) >= 6
 

@@ -209,6 +209,8 @@ def test_a_model_that_is_only_a_macro_call_is_caught(manifest: Manifest) -> None
         ("ingestion.collector.app", "from ingestion.connectors import pull"),
         ("ingestion.connectors.files", "def late():\n    from dagster import op"),
         ("orchestration.destinations.webhook", "from orchestration import assets"),
+        ("orchestration.realtime", "import dagster_dbt"),
+        ("orchestration.relay.copy", "from orchestration.resources import dbt_cli"),
     ],
 )
 def test_an_import_through_a_wall_is_caught(module: str, text: str) -> None:

@@ -61,6 +61,11 @@ PYTHON_WALLS = {
         "ingestion.connectors",
     ),
     "ingestion.connectors": ("dagster", "dbt", "orchestration", "ingestion.collector"),
+    "orchestration.realtime": ("dbt", "dagster_dbt", "orchestration.assets"),
+    "orchestration.relay": (
+        *("dagster", "dbt", "dagster_dbt", "orchestration.assets"),
+        "orchestration.resources",
+    ),
     "orchestration.destinations": (
         "dagster",
         "dbt",

@@ -1,9 +1,9 @@
 """Google Customer Match through the Data Manager API: people by hashed e-mail address or phone number.
 
-developers.google.com/data-manager/api/reference/rest/v1 (read 2026-11). Asynchronous: a request is accepted as a job,
-and the job tells counts by reason, never who. So a job that succeeded in part is unknown for everyone in it, and they are
-asserted again; what Google documents as bad input is kept out of requests before they are made. Gmail addresses lose
-dots and plus, phone numbers keep theirs.
+developers.google.com/data-manager/api/reference/rest/v1 and .../devguides/concepts/understand-errors (read 2026-11). A
+request with one bad record is refused as a whole; else it is accepted as a job, and the job tells counts by reason, never
+who. So a job that succeeded in part is unknown for everyone in it, and they are asserted again. Gmail addresses lose dots
+and plus, phone numbers keep theirs.
 """
 
 from collections.abc import Mapping

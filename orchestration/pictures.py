@@ -2,9 +2,10 @@
 
 import base64
 import io
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from itertools import pairwise
+from typing import Any
 
 import dagster as dg
 from matplotlib.axes import Axes
@@ -62,6 +63,94 @@ def spend_and_return(
     spent.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     for axes in (spent, returned):
         _quiet(axes)
+    return _inline(figure, title)
+
+
+def steps(
+    title: str, series: Mapping[str, Sequence[tuple[datetime, int]]]
+) -> dg.MarkdownMetadataValue:
+    """Numbers over time, each holding until the next; name → (when, how many) in order."""
+    figure = Figure(figsize=(8, 3.5), layout="constrained")
+    axes = figure.subplots()
+    latest = max((at for points in series.values() for at, _ in points), default=None)
+    for (name, points), colour in zip(
+        series.items(), COLOURS * len(series), strict=False
+    ):
+        if latest and points:
+            drawn: list[tuple[Any, int]] = [*points, (latest, points[-1][1])]
+            axes.plot(
+                [at for at, _ in drawn],
+                [number for _, number in drawn],
+                drawstyle="steps-post",
+                marker="o",
+                ms=3,
+                label=name,
+                color=colour,
+            )
+    axes.set_title(title, loc="left", color=INK, fontsize=11)
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    _quiet(axes)
+    axes.tick_params(axis="x", rotation=30)
+    return _inline(figure, title)
+
+
+def matrix(
+    title: str, names: Sequence[str], counts: Mapping[tuple[str, str], int]
+) -> dg.MarkdownMetadataValue:
+    """How many are in both, coloured by the share of the row's own number, which is on the diagonal."""
+    side = 2.5 + 0.55 * len(names)
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.subplots()
+    rows = [[counts.get((one, other), 0) for other in names] for one in names]
+    shares = [
+        [number / row[place] if row[place] else 0.0 for number in row]
+        for place, row in enumerate(rows)
+    ]
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.4)
+    for down, row in enumerate(rows):
+        for across, number in enumerate(row):
+            axes.text(
+                across,
+                down,
+                f"{number:,}",
+                ha="center",
+                va="center",
+                color=INK,
+                fontsize=8,
+            )
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(length=0, colors=INK, labelsize=8)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, loc="left", color=INK, fontsize=11)
+    return _inline(figure, title)
+
+
+def bars_of_shares(
+    title: str, shares: Mapping[str, Mapping[str, float]]
+) -> dg.MarkdownMetadataValue:
+    """Groups of horizontal bars from 0 to 100 %: name → kind → share."""
+    kinds = list(next(iter(shares.values()), {}))
+    height = 0.8 / max(1, len(kinds))
+    figure = Figure(figsize=(7, 1 + 0.7 * max(1, len(shares))), layout="constrained")
+    axes = figure.subplots()
+    for number, (kind, colour) in enumerate(zip(kinds, COLOURS, strict=False)):
+        axes.barh(
+            [place + number * height for place in range(len(shares))],
+            [100 * each[kind] for each in shares.values()],
+            height=height,
+            label=kind,
+            color=colour,
+        )
+    middle = 0.4 - height / 2
+    axes.set_yticks([place + middle for place in range(len(shares))], list(shares))
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("%", color=INK, fontsize=9)
+    axes.set_title(title, loc="left", color=INK, fontsize=11)
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=INK, labelsize=8)
     return _inline(figure, title)
 
 

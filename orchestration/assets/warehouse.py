@@ -23,6 +23,7 @@ from orchestration.assets.layers import (
     raw_key,
 )
 from orchestration.audience.checking import check_before_build
+from orchestration.audience.pictures import MEMBERS, audience_metadata
 from orchestration.identity.health import HEALTH, has_health, health_metadata
 from orchestration.instance import POOL
 from orchestration.marketing import DAILY, has_daily_figures, marketing_metadata
@@ -179,6 +180,7 @@ def dbt_models(project: DbtProject) -> dg.AssetsDefinition:
             _observe_health(context, platform)  # above all when it stopped the refresh
         _observe_rows(context, platform)
         _observe_marketing(context, platform)
+        _observe_audiences(context, platform)
 
     return dbt_build
 
@@ -207,6 +209,14 @@ def _observe_marketing(context: dg.AssetExecutionContext, platform: Platform) ->
         if DAILY in context.selected_asset_keys and has_daily_figures(connection):
             metadata = marketing_metadata(connection)
             context.log_event(dg.AssetObservation(DAILY, metadata=metadata))
+
+
+def _observe_audiences(context: dg.AssetExecutionContext, platform: Platform) -> None:
+    """Sizes, overlaps and reach as pictures, beside the members."""
+    if MEMBERS in context.selected_asset_keys:
+        with warehouse(platform.settings.warehouse) as connection:
+            metadata = audience_metadata(connection)
+        context.log_event(dg.AssetObservation(MEMBERS, metadata=metadata))
 
 
 def fact_assets() -> dg.AssetsDefinition:

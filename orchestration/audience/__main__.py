@@ -1,4 +1,4 @@
-"""`python -m orchestration.audience compile | check | why`. Only the command line lives here."""
+"""`python -m orchestration.audience compile | check | preview | why`. Only the command line lives here."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ import duckdb
 from ingestion.settings import settings
 from orchestration.audience.checking import problems
 from orchestration.audience.loading import RuleError
+from orchestration.audience.preview import preview, read_audience
 from orchestration.audience.register import write
 from orchestration.audience.why import Why, why
 from orchestration.identity.preview import last_as_of
@@ -60,6 +61,17 @@ def _why(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _preview(asked: argparse.Namespace) -> int:
+    audience = read_audience(asked.audience)
+    with read_copy(settings().published) as connection:
+        told = preview(connection, audience, last_as_of(settings()))
+    if asked.json:
+        print(json.dumps(told.as_dict(), indent=2, default=str))
+    else:
+        print("\n".join(told.lines()))
+    return 0
+
+
 def _was_in(connection: duckdb.DuckDBPyConnection, told: Why) -> bool:
     try:
         found = connection.execute(
@@ -82,6 +94,12 @@ def _parser() -> argparse.ArgumentParser:
         "check", help="whether every audience may be built, as a refresh asks"
     )
     checking.set_defaults(run=_check)
+    previewing = commands.add_parser(
+        "preview", help="size, reach, overlap, and who would enter and leave"
+    )
+    previewing.add_argument("audience", help="a rule file, or an audience's name")
+    previewing.add_argument("--json", action="store_true", help="for programs")
+    previewing.set_defaults(run=_preview)
     asking = commands.add_parser(
         "why", help="each clause, true or false, with the values that decided"
     )

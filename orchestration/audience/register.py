@@ -50,10 +50,10 @@ def written_files(rules: Path = RULES, models: Path = MODELS) -> dict[Path, str]
         raise RuleError("\n".join(mistakes))
     by_hand = {path for path in models.glob("audience_*.yml") if not is_compiled(path)}
     twins = sorted(by_hand | {path for path in files if path.suffix == ".yml"})
-    described = [
-        _described(files.get(path) or path.read_text("utf-8")) for path in twins
+    twins_told = [
+        described(files.get(path) or path.read_text("utf-8")) for path in twins
     ]
-    files[models / REGISTER] = _register(described)
+    files[models / REGISTER] = _register(twins_told)
     return files
 
 
@@ -94,7 +94,7 @@ def _leftover(files: dict[Path, str]) -> Iterator[Path]:
             yield path
 
 
-def _described(text: str) -> dict[str, Any]:
+def described(text: str) -> dict[str, Any]:
     """What a twin says of its model."""
     found: dict[str, Any] = yaml.safe_load(text)["models"][0]
     return found

@@ -107,9 +107,11 @@ def after_a_change() -> Iterator[None]:
         given = failed.answer(())
         status = failed.reply.status_code if failed.reply is not None else None
         outcome = Outcome("unknown", status, "done in part")
+        # What it carries came from the vendor itself, so a refusal is about the declaration.
+        stop = given.stop or (given.refused and f"refused: {given.refused.detail}")
         raise NotDone(
             lambda changes: Answer(
-                every(changes, outcome), pause=given.pause, stop=given.stop
+                every(changes, outcome), pause=given.pause, stop=stop or None
             ),
             failed.reply,
         ) from failed

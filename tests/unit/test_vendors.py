@@ -200,20 +200,34 @@ def test_who_is_found_under_another_address_is_unknown_and_not_taken_for_absent(
     assert {each.kind for each in given.outcomes.values()} == {"unknown"}
 
 
+def refuses(fake: Fake, request: Request, wire: Any) -> None:
+    say(wire, Response(400, {"message": "the list is of another kind"}))
+
+
 @pytest.mark.parametrize("kind", ["hubspot", "mailchimp"])
+@pytest.mark.parametrize(
+    ("fault", "pauses", "stops"),
+    [
+        (FAULTS["throttled"], 7, False),
+        (FAULTS["torn"], None, False),
+        (refuses, None, True),
+    ],
+    ids=["throttled", "torn", "refused"],
+)
 def test_a_failure_after_the_first_of_two_requests_is_unknown_and_not_retry(
-    make, server, kind
+    make, server, kind, fault, pauses, stops
 ):
     seen: list[str] = []
 
-    def second_is_throttled(fake: Fake, request: Request, wire: Any) -> None:
+    def second_fails(fake: Fake, request: Request, wire: Any) -> None:
         seen.append(request.path)
-        (FAULTS["throttled"] if len(seen) == 2 else well)(fake, request, wire)
+        (fault if len(seen) == 2 else well)(fake, request, wire)
 
-    server.behaviour = second_is_throttled
+    server.behaviour = second_fails
     given = make().send(CASES[kind].a_sync(), [person("ada")])
     assert {each.kind for each in given.outcomes.values()} == {"unknown"}
-    assert given.pause == 7
+    assert given.pause == pauses
+    assert (given.stop is not None) == stops
 
 
 @only("hubspot")

@@ -15,8 +15,10 @@ from tests.conftest import ROOT
 
 PROJECT = ROOT / "dbt_project"
 
-_FORKS = get_context("forkserver")
-_FORKS.set_forkserver_preload(["dbt.cli.main", "dbt.adapters.duckdb", "tests.dbt"])
+FORKS = get_context("forkserver")
+FORKS.set_forkserver_preload(
+    ["dbt.cli.main", "dbt.adapters.duckdb", "tests.dbt", "tests.integration.killed"]
+)
 _SHARED = TemporaryDirectory()
 
 
@@ -39,7 +41,7 @@ def dbt(
         *("--project-dir", str(project), "--profiles-dir", str(project)),
         *("--target-path", str(target()), "--log-path", str(target())),
     ]
-    process = _FORKS.Process(
+    process = FORKS.Process(
         target=_run, args=(command, warehouse, as_of, output, dict(os.environ))
     )
     process.start()

@@ -49,16 +49,12 @@ def read_plan(
     """The plan of one sync; with `account`, also how the account's last run ended."""
     now = now or datetime.now(UTC)
     with read_copy(published) as connection:
-        known = Known(
-            pending=_pending(connection, sync_name),
-            approvals=_approvals(connection, sync_name),
-            held_by=staleness(connection, published, now),
-        )
+        known = known_by(connection, sync_name, account)
         return Plan(
             sync_name,
-            _changes(connection, sync_name),
+            planned_changes(connection, sync_name),
             delivery_segments(connection),
-            _with_account(connection, known, account),
+            replace(known, held_by=staleness(connection, published, now)),
             _made_at(published),
         )
 
@@ -82,9 +78,10 @@ def _made_at(published: Path) -> datetime:
     return datetime.fromtimestamp(published.stat().st_mtime, UTC)
 
 
-def _changes(
+def planned_changes(
     connection: duckdb.DuckDBPyConnection, sync_name: str
 ) -> list[ActivationChange]:
+    """The sync's rows of activation_changes."""
     columns = list(ActivationChange.model_fields)
     rows = connection.execute(
         f"select {', '.join(columns)} from activation.activation_changes where sync_name = ? order by op_id",
@@ -94,6 +91,17 @@ def _changes(
         ActivationChange.model_validate(dict(zip(columns, row, strict=True)))
         for row in rows
     ]
+
+
+def known_by(
+    connection: duckdb.DuckDBPyConnection, sync_name: str, account: str
+) -> Known:
+    """What a warehouse knows of a sync and its account beside the plan."""
+    known = Known(
+        pending=_pending(connection, sync_name),
+        approvals=_approvals(connection, sync_name),
+    )
+    return _with_account(connection, known, account)
 
 
 def _pending(

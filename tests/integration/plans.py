@@ -12,7 +12,9 @@ from typing import Any
 from ingestion.contracts import Delivery
 from ingestion.landing import recover, sealed_segments
 from ingestion.settings import Settings
+from orchestration.activation.plans import known_by, planned_changes
 from orchestration.destinations.base import ActivationChange, Sync
+from orchestration.destinations.history import Known
 from orchestration.warehouse.schema import contract_columns
 from tests.integration.rendered import Room
 from tests.integration.rooms import AS_OF
@@ -107,15 +109,12 @@ class Warehouse:
         """Load what was landed, plan, and give the sync's changes with the segments the plan has seen."""
         self.load()
         self.evaluate()
-        columns = list(ActivationChange.model_fields)
-        rows = self.rows(
-            f"select {', '.join(columns)} from activation.activation_changes where sync_name = '{sync.sync_name}'"
-        )
-        changes = [
-            ActivationChange.model_validate(dict(zip(columns, row, strict=True)))
-            for row in rows
-        ]
+        changes = planned_changes(self.room.connection, sync.sync_name)
         return changes, set(self.seen)
+
+    def known(self, sync: Sync, account: str) -> Known:
+        """What the plan's warehouse knows beside the plan."""
+        return known_by(self.room.connection, sync.sync_name, account)
 
     def load(self) -> None:
         """Take in the deliveries that were not seen before."""

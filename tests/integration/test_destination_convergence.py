@@ -174,23 +174,6 @@ def test_each_fault_alone_is_healed_and_nobody_who_left_stays(
     assert receiver.held == desired
 
 
-@pytest.mark.parametrize("nth", [1, 2])
-@pytest.mark.parametrize(
-    "point", ["delivery.attempted", "delivery.sent", "delivery.settled"]
-)
-def test_a_kill_between_any_two_steps_is_healed_and_nobody_who_left_stays(
-    tmp_path, receiver, point, nth
-):
-    tool = webhook(tmp_path, receiver)
-    tool.warehouse.crowd({name: {"orders": 1} for name in PEOPLE[:10]})
-    assert tool.run_and_die(f"{point}#{nth}") == -9
-    desired = {name: {"orders": 1} for name in PEOPLE[2:4]}
-    tool.warehouse.crowd(desired)
-    assert tool.run().is_complete
-    assert receiver.held == desired
-    assert tool.warehouse.plan(tool.sync)[0] == []
-
-
 @pytest.mark.parametrize(
     "point",
     [
@@ -208,27 +191,6 @@ def test_files_tell_the_desired_state_after_a_kill(tmp_path, point):
     tool.warehouse.crowd(desired)
     assert tool.run().is_complete
     assert folded(tool) == desired
-
-
-def test_whoever_leaves_and_returns_is_there_although_the_receiver_deduplicates(
-    tmp_path, receiver
-):
-    tool = webhook(tmp_path, receiver)
-    for members in (["ada"], [], ["ada"], [], ["ada"]):
-        tool.warehouse.crowd({name: {"orders": 1} for name in members})
-        assert tool.run().is_complete
-        assert sorted(receiver.held) == members
-
-
-def test_running_the_same_plan_again_sends_nothing(tmp_path, receiver):
-    tool = webhook(tmp_path, receiver)
-    tool.warehouse.crowd({name: {"orders": 1} for name in PEOPLE[:10]})
-    plan = tool.warehouse.plan(tool.sync)
-    assert tool.deliver(*plan).delivered == 10
-    asked = len(receiver.requests)
-    again = tool.deliver(*plan)
-    assert again.overtaken == 10
-    assert len(receiver.requests) == asked
 
 
 def test_poison_is_rejected_alone_and_not_tried_again_until_it_changes(

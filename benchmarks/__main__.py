@@ -8,7 +8,9 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import (
+    activation,
     attribute_fold,
+    audiences,
     collector,
     events_to_audiences,
     group_commit,
@@ -20,7 +22,9 @@ from benchmarks import (
 from benchmarks.harness import TABLE_HEAD, Figure, machine
 
 FIGURES = {
+    **activation.FIGURES,
     **attribute_fold.FIGURES,
+    "audiences": audiences.refresh,
     "collector": collector.batches,
     "collector_single": collector.single,
     "events_to_audiences": events_to_audiences.figure,

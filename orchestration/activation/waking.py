@@ -107,7 +107,7 @@ def _may_begin(
         return not now < until <= now + CREDIBLE
     if last["kind"] in ("run", "approval") and is_new:
         return True
-    return now - landed_at(last["record_id"]) >= PATIENCE
+    return now - datetime.fromisoformat(last["at"]) >= PATIENCE
 
 
 def landed_at(record_id: str) -> datetime:

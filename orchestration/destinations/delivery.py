@@ -16,9 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import cast
 
-from ingestion.contracts import Delivery
 from ingestion.crash_points import reached
-from ingestion.landing import LandingWriter, new_record_id
+from ingestion.landing import Landable, LandingWriter, new_record_id
 from orchestration.destinations.base import (
     Action,
     ActivationChange,
@@ -158,10 +157,10 @@ class _Run:
             sync.sync_name, account_of(destination), str(new_record_id())
         )
         self._pacer = Pacer(spacing(sync, destination), self._known.asked_at, clock)
-        self._fruitless = self._silences = 0
+        self._fruitless = self._silences = self._attempts = 0
         self._not_before: datetime | None = None
         self._http_status: int | None = None
-        self._owed: list[Delivery] = []
+        self._owed: list[Landable] = []
         # People of whom an old handle may still be there.
         self._unremoved: set[str | None] = set()
 
@@ -234,7 +233,7 @@ class _Run:
         self._keep_pace()
         if self.summary.stopped:
             return
-        attempts = {change.op_id: str(new_record_id()) for change in batch}
+        attempts = {change.op_id: self._attempt_id() for change in batch}
         at = self._clock.now()
         self._flush(
             [receipt(c, attempts[c.op_id], self._name, at) for c in batch],
@@ -251,6 +250,10 @@ class _Run:
                 self._flush()
             for change in part:
                 self._note(change, outcomes[change.op_id])
+
+    def _attempt_id(self) -> str:
+        self._attempts += 1
+        return f"{self._name.run_id}.{self._attempts}"
 
     def _note(self, change: ActivationChange, outcome: Outcome) -> None:
         self.summary.count(change.action, outcome.kind)
@@ -362,7 +365,7 @@ class _Run:
                 self._owed.append(settled(attempt_id, each, self._name, now, outcome))
         self._flush()
 
-    def _flush(self, attempts: Sequence[Delivery] = ()) -> None:
+    def _flush(self, attempts: Sequence[Landable] = ()) -> None:
         """Land the outcomes that are known, and these attempts with them: one sync of the disk for both."""
         has_outcomes = bool(self._owed)
         if records := [*self._owed, *attempts]:

@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
+
+import orjson
 
 from ingestion.contracts import Delivery
 from ingestion.landing import new_record_id
@@ -28,6 +31,20 @@ REPEATED = (
     "mapping_version",
 )
 
+# Every field of a receipt, as it is when nothing is said about it.
+_BLANK = {
+    "stream": Delivery.stream,
+    **Delivery(
+        kind="attempt",
+        sync_name="",
+        op_id="",
+        attempt_id="",
+        recipient_key="",
+        generation=0,
+        mapping_version=0,
+    ).__dict__,
+}
+
 
 @dataclass(frozen=True)
 class RunName:
@@ -43,35 +60,57 @@ def without_people(text: str | None) -> str | None:
     return _PERSONAL.sub("***", text) if text else text
 
 
+class Receipt:
+    """A Delivery that is written as it is: what it holds was validated before, and there are two per operation."""
+
+    stream = Delivery.stream
+    record_id = None
+
+    def __init__(self, **values: object) -> None:
+        self._row = {**_BLANK, **values}
+
+    def to_line(self, record_id: UUID) -> bytes:
+        return orjson.dumps(
+            {**self._row, "record_id": record_id},
+            option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE,
+        )
+
+
 def receipt(
     change: ActivationChange,
     attempt_id: str,
     run: RunName,
     at: datetime,
     outcome: Outcome | None = None,
-) -> Delivery:
-    """An attempt, or its outcome. Everything in it was validated before, which is half of the cost."""
-    return Delivery.model_construct(
-        received_at=at,
-        kind="outcome" if outcome else "attempt",
-        sync_name=change.sync_name,
-        account=run.account,
-        run_id=run.run_id,
-        op_id=change.op_id,
-        attempt_id=attempt_id,
-        recipient_key=change.recipient_key,
-        profile_id=change.profile_id,
-        handle=(outcome and outcome.handle) or change.handle,
-        action=change.action,
-        generation=change.generation,
-        payload_hash=change.payload_hash,
-        mapping_version=change.mapping_version,
-        outcome=outcome.kind if outcome else None,
-        http_status=outcome.http_status if outcome else None,
-        job=outcome.job if outcome else None,
-        detail=without_people(outcome.detail) if outcome else None,
-        at=at,
-    )
+) -> Receipt:
+    """An attempt, or its outcome."""
+    values = {
+        "received_at": at,
+        "kind": "attempt",
+        "sync_name": change.sync_name,
+        "account": run.account,
+        "run_id": run.run_id,
+        "op_id": change.op_id,
+        "attempt_id": attempt_id,
+        "recipient_key": change.recipient_key,
+        "profile_id": change.profile_id,
+        "handle": change.handle,
+        "action": change.action,
+        "generation": change.generation,
+        "payload_hash": change.payload_hash,
+        "mapping_version": change.mapping_version,
+        "at": at,
+    }
+    if outcome:
+        values |= {
+            "kind": "outcome",
+            "handle": outcome.handle or change.handle,
+            "outcome": outcome.kind,
+            "http_status": outcome.http_status,
+            "job": outcome.job,
+            "detail": without_people(outcome.detail),
+        }
+    return Receipt(**values)
 
 
 def settled(

@@ -145,5 +145,25 @@ class Warehouse:
         """Run the activation models on what is in raw."""
         self.room.refresh()
 
+    def publish(self) -> None:
+        """The read copy of this warehouse."""
+        self.load()
+        self.evaluate()
+        self.home.published.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.home.published.with_name("draft") / self.home.published.name
+        draft.parent.mkdir(exist_ok=True)
+        draft.unlink(missing_ok=True)
+        run = self.room.connection.execute
+        run("delete from raw.loads")
+        for segment in self.seen:
+            run(
+                "insert into raw.loads (stream, segment) values ('deliveries', ?)",
+                [segment],
+            )
+        run(f"attach '{draft}' as published")
+        run("copy from database memory to published")
+        run("detach published")
+        draft.replace(self.home.published)
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self.room.ask(sql)

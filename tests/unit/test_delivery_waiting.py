@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import orjson
 import pytest
 
-from ingestion.landing import LandingWriter, read_tail
+from ingestion.contracts import Delivery
+from ingestion.landing import LandingWriter, new_record_id, read_tail
 from orchestration.destinations.base import Answer, Outcome, Pace, every
 from orchestration.destinations.delivery import (
     SyncImpossible,
@@ -13,7 +15,7 @@ from orchestration.destinations.delivery import (
     plan_hash,
 )
 from orchestration.destinations.history import Known, Pause, Pending
-from orchestration.destinations.receipts import without_people
+from orchestration.destinations.receipts import RunName, receipt, without_people
 from orchestration.destinations.waiting import back_off, waits_until
 from tests.changes import SYNC, Scripted, change
 from tests.later import Later
@@ -251,3 +253,16 @@ def test_a_sync_that_asks_for_too_much_is_told_so_before_anything_is_sent(
 def test_receipts_repeat_no_address_of_what_a_destination_says():
     said = 'unknown contact <ada@x.example>, "phone": "+49 171 1234567", code 4711'
     assert without_people(said) == 'unknown contact <***>, "phone": "***", code 4711'
+
+
+@pytest.mark.parametrize(
+    "outcome", [None, Outcome("accepted", 202, "x", "vendor", "j")]
+)
+def test_a_receipt_is_the_line_that_its_contract_would_write(outcome):
+    run, record_id = RunName("buyers_to_tool", "account 1", "r1"), new_record_id()
+    line = receipt(change("ada"), "a1", run, NOON, outcome).to_line(record_id)
+    row = orjson.loads(line)
+    assert row.pop("stream") == Delivery.stream
+    assert Delivery.model_validate(row).to_line(record_id) == line.replace(
+        b'"stream":"deliveries",', b"", 1
+    ).replace(b"}\n", b',"stream":"deliveries"}\n')

@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from orchestration.audience.compiling import compiled_model
 from orchestration.audience.loading import RuleError, read_rule
 from orchestration.audience.register import outdated
+from orchestration.audience.rules import CONDITIONS, FieldIs, Rule, Step
 from orchestration.audience.times import Duration, parse_duration, parse_moment
 
+ROOT = Path(__file__).parents[2]
 RULE = {
     "description": "A test's.",
     "owner": "tests",
@@ -105,3 +108,22 @@ def test_times_are_read_as_they_are_written():
     assert str(parse_moment("2 weeks ago")) == "2 weeks ago"
     assert str(parse_moment("in 3 months")) == "in 3 months"
     assert str(parse_moment("2026-01-31T01:00:00+02:00")) == "2026-01-30 23:00:00"
+
+
+def test_the_example_of_the_readme_is_a_good_rule(tmp_path):
+    text = (ROOT / "audiences/README.md").read_text("utf-8")
+    path = tmp_path / "example.yml"
+    path.write_text(text.split("```yaml\n")[1].split("```")[0])
+    rule = read_rule(path)
+    assert "profile_id" in compiled_model("example", rule)
+    assert rule.holdout_percent == 10
+
+
+def test_every_word_of_a_condition_is_in_the_readme():
+    text = (ROOT / "audiences/README.md").read_text("utf-8")
+    models = [*CONDITIONS.values(), FieldIs, Step, Rule]
+    words = {f.alias or n for m in models for n, f in m.model_fields.items()}
+    missing = {
+        word for word in words if f"`{word}" not in text and f"{word}:" not in text
+    }
+    assert missing == set()

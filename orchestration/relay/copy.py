@@ -54,7 +54,8 @@ class Copy:
 
     def __init__(self, published: Path) -> None:
         self.mark = mark_of(published)
-        self._connection = duckdb.connect()
+        # Few rows and much planning: more threads would only take the refresh's.
+        self._connection = duckdb.connect(config={"threads": 1})
         self._connection.execute(SESSION)
         quoted = str(published).replace("'", "''")
         self._connection.execute(f"attach '{quoted}' as millrace (read_only)")

@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from ingestion.settings import Settings
+from orchestration.realtime import relayed
 from orchestration.relay.relay import Relay
 from tests.conftest import ROOT
 from tests.integration.relaying import (
@@ -131,6 +133,19 @@ def test_the_refresh_alone_comes_to_the_same(home: Settings) -> None:
     refresh(home, LATER)
     again = {"cart_abandoned ann 2": "held_pacing"}  # its turn comes at the next look
     assert decisions(home) == BY_THE_RELAY | BY_THE_REFRESH | again
+
+
+def test_of_the_pair_one_leads_and_the_other_takes_over(home: Settings) -> None:
+    first, second = (relayed(home, seconds) for seconds in (4, 8))
+    land(home, *SINCE_NOON["ann is reminded"])
+    assert next(first).outcomes == [("recovery", "expired")], "by today's clock it is"
+    waiting = ThreadPoolExecutor(1)
+    standing_by = waiting.submit(next, second)
+    assert list(first) == []
+    land(home, *SINCE_NOON["bob says no, a second before"][1:])
+    assert standing_by.result().outcomes == [("recovery", "expired")]
+    second.close()
+    waiting.shutdown()
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def _engine(sync: Sync, plan: list[ActivationChange], url: str, folder: Path) ->
         name="bench",
         kind="webhook",
         url=url,
-        secret=SECRET,  # type: ignore[arg-type]
+        secret=SECRET,
         allow_loopback=("127.0.0.1",),
         batch_size=BATCH,
     )

@@ -1,23 +1,46 @@
 -- Desired minus delivered: every change a destination needs, before guards look at the
 -- plan as a whole. What a sync's mode wants of a difference is decided here.
+-- The large tables are imported once for each use, so that the engine reads the columns
+-- and rows of that use and keeps no copy of all of them.
 with
 
 syncs as (select * from {{ ref('syncs') }}),
+
+desired as (
+    select * from {{ ref('int_sync_members') }}
+    where reason is null and mode <> 'events'
+),
+
+desired_snapshots as (
+    select * from {{ ref('int_sync_members') }}
+    where reason is null and mode = 'snapshot'
+),
+
+events as (
+    select * from {{ ref('int_sync_members') }}
+    where reason is null and mode = 'events'
+),
 
 members as (select * from {{ ref('int_sync_members') }}),
 
 delivered as (select * from {{ ref('int_sync_delivered') }}),
 
+delivered_snapshots as (select * from {{ ref('int_sync_delivered') }}),
+
 consents as (select * from {{ ref('int_recipient_consents') }}),
 
-attempts as (select * from {{ ref('fct_sync_attempts') }}),
+told_attempts as (
+    select * from {{ ref('fct_sync_attempts') }}
+    where
+        action = 'trigger' and outcome in ('delivered', 'accepted', 'rejected')
+),
+
+rejected_attempts as (
+    select * from {{ ref('fct_sync_attempts') }}
+    where action <> 'trigger' and outcome = 'rejected'
+),
 
 profile_ids as (select * from {{ ref('dim_profile_ids') }}),
-
-desired as (
-    select * from members
-    where reason is null and mode <> 'events'
-),
 
 -- Where desired and delivered differ. Whoever is part of a job that still runs waits for
 -- its end: nobody knows yet what to change.
@@ -59,30 +82,29 @@ differences as (
 -- A snapshot in which anything changed is told whole.
 retold as (
     select
-        desired.sync_name,
-        desired.recipient_key,
+        desired_snapshots.sync_name,
+        desired_snapshots.recipient_key,
         true as is_desired,
-        desired.profile_id,
-        desired.payload,
-        desired.payload_hash,
-        delivered.handle as known_handle,
-        delivered.generation,
-        delivered.state,
+        desired_snapshots.profile_id,
+        desired_snapshots.payload,
+        desired_snapshots.payload_hash,
+        delivered_snapshots.handle as known_handle,
+        delivered_snapshots.generation,
+        delivered_snapshots.state,
         false as is_resynced,
         true as is_acked,
         false as is_remapped,
         true as is_same
-    from desired
-    inner join delivered
+    from desired_snapshots
+    inner join delivered_snapshots
         on
-            desired.sync_name = delivered.sync_name
-            and desired.recipient_key = delivered.recipient_key
+            desired_snapshots.sync_name = delivered_snapshots.sync_name
+            and desired_snapshots.recipient_key = delivered_snapshots.recipient_key
     where
-        desired.mode = 'snapshot'
-        and desired.sync_name in (select sync_name from differences)
-        and delivered.state = 'acked'
-        and delivered.payload_hash = desired.payload_hash
-        and delivered.mapping_version = desired.mapping_version
+        desired_snapshots.sync_name in (select sync_name from differences)
+        and delivered_snapshots.state = 'acked'
+        and delivered_snapshots.payload_hash = desired_snapshots.payload_hash
+        and delivered_snapshots.mapping_version = desired_snapshots.mapping_version
 ),
 
 compared as (
@@ -189,24 +211,20 @@ instances as (
         *,
         sync_name || '|' || instance_key || '|' as instance,
         {{ sha256_hex("sync_name || '|' || instance_key || '|' || recipient_key") }} as op_id
-    from members
-    where mode = 'events' and reason is null
+    from events
 ),
 
 -- What was told for good. A job that still runs counts as told.
 told as (
     select
-        attempts.sync_name,
-        attempts.op_id,
-        attempts.recipient_key,
-        attempts.outcome = 'rejected' as is_rejected,
-        coalesce(profile_ids.profile_id, attempts.profile_id) as profile_id
-    from attempts
+        told_attempts.sync_name,
+        told_attempts.op_id,
+        told_attempts.recipient_key,
+        told_attempts.outcome = 'rejected' as is_rejected,
+        coalesce(profile_ids.profile_id, told_attempts.profile_id) as profile_id
+    from told_attempts
     left join profile_ids
-        on attempts.profile_id = profile_ids.any_profile_id
-    where
-        attempts.action = 'trigger'
-        and attempts.outcome in ('delivered', 'accepted', 'rejected')
+        on told_attempts.profile_id = profile_ids.any_profile_id
 ),
 
 -- The same instance was told to the same person under another identifier.
@@ -295,8 +313,7 @@ rejected as (
         payload_hash,
         mapping_version,
         case when action = 'exit' then generation else -1 end as exit_generation
-    from attempts
-    where outcome = 'rejected' and action <> 'trigger'
+    from rejected_attempts
 ),
 
 states as (

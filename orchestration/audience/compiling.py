@@ -1,14 +1,12 @@
-"""Rule files → dbt models: one audience model and its yml, readable and committed, the same thing as one written by hand.
+"""Rule files → dbt models, readable and committed, the same thing afterwards as one written by hand.
 
 A condition that is no plain trait becomes a CTE that says what it alone is for; `final` joins them to everybody and
-asks. Words and their meanings are rules.py's business, layout is writing.py's.
+asks. Words and their meanings are rules.py's business, layout is writing.py's, the yml beside it
+describing.py's.
 """
 
 from collections.abc import Iterable
-from decimal import Decimal
-from typing import Any
 
-import yaml
 from sqlglot import exp
 
 from orchestration.audience import fields
@@ -23,11 +21,10 @@ from orchestration.audience.conditions import (
     none_of,
     number_of,
 )
+from orchestration.audience.describing import HEADER
 from orchestration.audience.fields import EVENTS, LOOSE, Source
-from orchestration.audience.loading import source_of
+from orchestration.audience.mistakes import source_of
 from orchestration.audience.rules import (
-    CONDITIONS,
-    FILTERS,
     All,
     AllFilters,
     Amount,
@@ -45,7 +42,6 @@ from orchestration.audience.rules import (
     NoneFilters,
     OrderLineRule,
     OrderRule,
-    Part,
     ProfileRule,
     Rule,
     SessionRule,
@@ -53,66 +49,16 @@ from orchestration.audience.rules import (
     SubscriptionRule,
     Window,
 )
+from orchestration.audience.saying import said
 from orchestration.audience.times import Duration, Moment
 from orchestration.audience.writing import Cte, imported, written
 
-HEADER = (
-    "-- Compiled from audiences/{name}.yml: edit that, then\n"
-    "-- `python -m orchestration.audience compile`.\n"
-)
 SINGLE = Amount.model_validate({"at_least": 1})
 
 
 def compiled_model(name: str, rule: Rule) -> str:
     """The SQL of audience_<name>."""
     return _Compiler(rule).model(name)
-
-
-def compiled_twin(name: str, rule: Rule) -> str:
-    """The yml beside it."""
-    traits = {c["name"]: c for c in fields.declared("dim_profiles")["columns"]}
-    told = [
-        {
-            "name": column,
-            "data_type": traits[column]["data_type"],
-            "description": traits[column]["description"],
-        }
-        for column in rule.tell
-    ]
-    person = {
-        "name": "profile_id",
-        "data_type": "varchar",
-        "description": "The person",
-        "constraints": [{"type": "not_null"}],
-    }
-    described = {
-        "name": f"audience_{name}",
-        "description": rule.description,
-        "config": {"meta": _meta(rule), "contract": {"enforced": True}},
-        "columns": [person, *told],
-    }
-    text = yaml.safe_dump(
-        {"version": 2, "models": [described]},
-        sort_keys=False,
-        allow_unicode=True,
-        width=120,
-    )
-    return HEADER.format(name=name).replace("--", "#") + text
-
-
-def _meta(rule: Rule) -> dict[str, Any]:
-    meta: dict[str, Any] = {"owner": rule.owner, "purpose": rule.purpose}
-    if rule.destinations:
-        meta["destinations"] = list(rule.destinations)
-    if rule.expected_size:
-        meta["expected_size"] = rule.expected_size.model_dump(
-            by_alias=True, exclude_none=True
-        )
-    if rule.holdout_percent is not None:
-        meta["holdout_percent"] = float(rule.holdout_percent)
-    if rule.holdout_salt:
-        meta["holdout_salt"] = rule.holdout_salt
-    return meta
 
 
 class _Compiler:
@@ -245,7 +191,7 @@ class _Compiler:
                     ["consents"],
                     all_of(asked),
                     ", ".join(contact),
-                    comment=_said(given) + "; each contact point by itself",
+                    comment=said(given) + "; each contact point by itself",
                 )
             )
             wanted = {"is_granted": 1, "is_denied": 0}
@@ -317,7 +263,7 @@ class _Compiler:
                 *self.comparing.window(exp.column(source.time), given.when),
                 *judged,
             ]
-        comment = _said(given)
+        comment = said(given)
         if given.take:
             relation = f"{name}_placed"
             self._place(relation, source, given, kind_of_row, comment)
@@ -389,7 +335,7 @@ class _Compiler:
                     ["profile_id", "occurred_at", "record_id"],
                     ["events"],
                     all_of(each for each in where if each != exp.true()),
-                    comment=f"{word}: {_said(step)}",
+                    comment=f"{word}: {said(step)}",
                 )
             )
             came = _came_after(later, relation, step.within)
@@ -496,29 +442,3 @@ def _kind_of(source: Source, name: str) -> str:
 
 def _window(**words: Moment) -> Window:
     return Window.model_construct(_fields_set=set(words), **words)  # type: ignore[arg-type]
-
-
-def _said(given: Part) -> str:
-    """A condition in the words of its file, on one line, what it is about first."""
-    words = {
-        field.alias or name: getattr(given, name)
-        for name, field in type(given).model_fields.items()
-        if name in given.model_fields_set
-    }
-    subjects = {**CONDITIONS, **FILTERS}
-    ordered = sorted(words, key=lambda word: word not in subjects)
-    return ", ".join(f"{word}: {_value(words[word])}" for word in ordered)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, Part):
-        return "{" + _said(value) + "}"
-    if isinstance(value, tuple):
-        if len(value) == 1 and isinstance(value[0], str):
-            return value[0]
-        return "[" + ", ".join(_value(each) for each in value) + "]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    return str(value)

@@ -12,7 +12,8 @@ from typing import Any
 import duckdb
 
 from orchestration.audience.checking import Audience, problems_of
-from orchestration.audience.compiling import compiled_model, compiled_twin
+from orchestration.audience.compiling import compiled_model
+from orchestration.audience.describing import compiled_twin
 from orchestration.audience.lineage import Lineage
 from orchestration.audience.loading import RULES, RuleError, read_rule
 from orchestration.audience.register import described

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from orchestration.audience.compiling import compiled_model, compiled_twin
+from orchestration.audience.compiling import compiled_model
+from orchestration.audience.describing import compiled_twin
 from orchestration.audience.loading import RULES, RuleError, read_rule, rule_files
 from orchestration.audience.rendering import DBT_PROJECT
 

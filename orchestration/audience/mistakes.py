@@ -1,0 +1,189 @@
+"""What is wrong with a rule whose form is right: names that do not exist, comparisons that cannot be.
+
+What the form is, is rules.py's business; files are loading.py's.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from difflib import get_close_matches
+
+from orchestration.audience import fields
+from orchestration.audience.fields import Source
+from orchestration.audience.rules import (
+    AllFilters,
+    AnyFilters,
+    AttributeRule,
+    AudienceRule,
+    Comparison,
+    Counted,
+    EventRule,
+    FieldIs,
+    Filter,
+    NoneFilters,
+    OrderLineRule,
+    OrderRule,
+    ProfileRule,
+    Rule,
+    SessionRule,
+    Step,
+    SubscriptionRule,
+    Window,
+    leaves,
+)
+
+EQUAL = ("is_", "is_not", "in_", "not_in")
+TEXTUAL = ("contains", "starts_with", "ends_with")
+NUMERIC = ("at_least", "at_most", "more_than", "less_than")
+
+
+def mistakes(rule: Rule, name: str, known: set[str]) -> Iterator[str]:
+    """Sentences about the audience `name`; `known` are all that there are."""
+    for audience in rule.exclude:
+        yield from _audience(audience, known, name)
+    for told in rule.tell:
+        if fields.AGEING.search(told):
+            yield (
+                f"`tell` names `{told}`, which changes with the clock alone: it would be sent again "
+                "without anything happening; remove it"
+            )
+        yield from _asked(fields.PROFILES, told)
+    for leaf in leaves(rule.who):
+        match leaf:
+            case AudienceRule(audience=audience):
+                yield from _audience(audience, known, name)
+            case ProfileRule(profile=column):
+                yield from _comparison(fields.PROFILES, column, leaf)
+            case AttributeRule():
+                yield from _operands("loose", f"attribute `{leaf.attribute}`", leaf)
+            case Counted():
+                yield from _counted(leaf)
+            case _:
+                pass
+
+
+def _audience(audience: str, known: set[str], name: str) -> Iterator[str]:
+    if audience == name:
+        yield f"audience `{audience}` is the file's own; an audience cannot be made of itself"
+    elif audience not in known:
+        near = get_close_matches(audience, known, n=1, cutoff=0.4)
+        hint = f"did you mean `{near[0]}`?" if near else "there is none yet"
+        yield f"there is no audience `{audience}`; {hint}"
+
+
+def source_of(rule: Counted) -> Source:
+    match rule:
+        case EventRule():
+            return fields.EVENTS
+        case OrderRule(orders=which):
+            return fields.PURCHASES if which == "purchases" else fields.ORDERS
+        case OrderLineRule():
+            return fields.ORDER_LINES
+        case SessionRule():
+            return fields.SESSIONS
+        case SubscriptionRule():
+            return fields.SUBSCRIPTIONS
+    raise TypeError(type(rule).__name__)
+
+
+def _counted(rule: Counted) -> Iterator[str]:
+    source = source_of(rule)
+    for each in rule.where:
+        yield from _filter(source, each)
+    if rule.total:
+        yield from _sum(source, rule)
+    if rule.distinct:
+        yield from _asked(source, rule.distinct.of)
+    if isinstance(rule, EventRule):
+        for step in (rule.then, rule.not_then):
+            yield from _step(step)
+
+
+def _step(step: Step | None) -> Iterator[str]:
+    if step:
+        for each in step.where:
+            yield from _filter(fields.EVENTS, each)
+        for later in (step.then, step.not_then):
+            yield from _step(later)
+
+
+def _sum(source: Source, rule: Counted) -> Iterator[str]:
+    assert rule.total
+    name = rule.total.of
+    try:
+        kind = fields.kind_of(source, name)
+    except ValueError as error:
+        yield str(error)
+        return
+    if kind not in ("number", "loose"):
+        yield f"`total` adds up numbers, and `{name}` is {kind}"
+    is_money = fields.columns(source.model).get(name) == "decimal(18,2)"
+    one_currency = any(
+        isinstance(each, FieldIs) and each.field == "currency" and each.is_ is not None
+        for each in rule.where
+    )
+    if is_money and not one_currency:
+        yield (
+            f"`total` of `{name}` would add up currencies; name one: "
+            "`where: [{field: currency, is: EUR}]`"
+        )
+
+
+def _filter(source: Source, given: Filter) -> Iterator[str]:
+    match given:
+        case AllFilters(all_=inner) | AnyFilters(any_=inner) | NoneFilters(none_=inner):
+            for each in inner:
+                yield from _filter(source, each)
+        case FieldIs(field=name):
+            yield from _comparison(source, name, given)
+
+
+def _asked(source: Source, name: str) -> Iterator[str]:
+    try:
+        fields.kind_of(source, name)
+    except ValueError as error:
+        yield str(error)
+
+
+def _comparison(source: Source, name: str, given: Comparison) -> Iterator[str]:
+    try:
+        kind = fields.kind_of(source, name)
+    except ValueError as error:
+        yield str(error)
+    else:
+        yield from _operands(kind, f"`{name}`", given)
+
+
+# kind → the words that fit it beside `exists`, and the types of what it can be compared with.
+FITTING: dict[str, tuple[tuple[str, ...], tuple[type, ...], str]] = {
+    "text": ((*EQUAL, *TEXTUAL), (str,), "a text; write the value in quotes"),
+    "number": ((*EQUAL, *NUMERIC), (int, Decimal), "a number"),
+    "boolean": (("is_", "is_not"), (bool,), "true or false"),
+    "time": (
+        tuple(Window.model_fields),
+        (),
+        "a time; ask with `last`, `next`, `on`, `since`, `until`, `after` or `before`",
+    ),
+    "loose": (
+        (*EQUAL, *NUMERIC, *TEXTUAL, *Window.model_fields),
+        (str, int, Decimal, bool),
+        "as it was sent; write a date in quotes, or ask with `on`",
+    ),
+}
+
+
+def _operands(kind: str, what: str, given: Comparison) -> Iterator[str]:
+    words, types, is_like = FITTING[kind]
+    for word, value in given.said(Comparison).items():
+        if word == "exists":
+            continue
+        if word not in words:
+            yield f"{what} is {is_like}; `{word.rstrip('_')}` does not fit it"
+            continue
+        operands = value if isinstance(value, tuple) else (value,)
+        for operand in operands if word in EQUAL else ():
+            is_fit = isinstance(operand, types) and (
+                not isinstance(operand, bool) or bool in types
+            )
+            if not is_fit or isinstance(operand, date | datetime):
+                yield f"{what} is {is_like}; it cannot be compared with {operand!r}"

@@ -83,15 +83,16 @@ class Relay:
 
     def _begin(self) -> Looked | None:
         """A new copy: what it has seen is forgotten, what it has not is heard again."""
-        if self._copy:
-            self._copy.close()
-        self._copy = Copy(self._settings.published)
-        self._people = People(self._copy)
-        self._news = News(self._copy.meanings())
+        copy = Copy(self._settings.published)
+        self._people = People(copy)
+        self._news = News(copy.meanings())
         self._done: set[str] = set()
         for stream, tail in self._tails.items():
-            for row in tail.begin(self._copy.loaded(stream)):
+            for row in tail.begin(copy.loaded(stream)):
                 self._news.hear(stream, row)
+        if self._copy:
+            self._copy.close()
+        self._copy = copy
         return self._look(is_first=True)
 
     def _hear(self) -> bool:

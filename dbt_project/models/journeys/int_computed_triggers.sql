@@ -88,7 +88,7 @@ replenishment_due as (
         last_purchases.order_id as trigger_key,
         profiles.profile_id,
         profiles.last_order_at
-        + cast(profiles.days_between_orders as integer) * interval '1' day
+        + cast(floor(profiles.days_between_orders) as integer) * interval '1' day
             as emitted_at,
         {{ json_object_of({
             'order_id': 'last_purchases.order_id',
@@ -99,7 +99,7 @@ replenishment_due as (
     where
         profiles.order_count >= 3
         and profiles.last_order_at
-        + cast(profiles.days_between_orders as integer) * interval '1' day
+        + cast(floor(profiles.days_between_orders) as integer) * interval '1' day
         <= {{ as_of() }}
 ),
 

@@ -10,8 +10,6 @@ latest as (
     where is_latest
 ),
 
-candidates as (select * from {{ ref('int_journey_candidates') }}),
-
 exits as (select * from {{ ref('int_journey_exits') }}),
 
 journeys as (
@@ -49,7 +47,6 @@ final as (
         decisions.entry_name,
         decisions.emitted_at,
         decisions.decided_at as entered_at,
-        coalesce(candidates.is_delivered, false) as is_delivered,
         case
             when latest.outcome <> 'entered' then latest.decided_at
             when
@@ -80,10 +77,6 @@ final as (
             decisions.journey = latest.journey
             and decisions.candidate_id = latest.candidate_id
     left join journeys on decisions.journey = journeys.journey
-    left join candidates
-        on
-            decisions.journey = candidates.journey
-            and decisions.candidate_id = candidates.candidate_id
     left join first_exits
         on
             decisions.journey = first_exits.journey

@@ -63,10 +63,12 @@ def a_sync(name: str, **fields: object) -> Sync:
 class Warehouse:
     """One platform's warehouse, as far as activation needs it."""
 
-    def __init__(self, home: Settings, *syncs: Sync) -> None:
+    def __init__(
+        self, home: Settings, *syncs: Sync, targets: tuple[str, ...] = TARGETS
+    ) -> None:
         self.home = home
         self.seen: set[str] = set()
-        self.room = Room(*TARGETS, supplied=UPSTREAM, as_of=AS_OF)
+        self.room = Room(*targets, supplied=UPSTREAM, as_of=AS_OF)
         self.fill("purposes", [{"purpose": "service", "enforcement": "off"}])
         self.declare(*syncs)
 

@@ -12,7 +12,7 @@ from orchestration.destinations.summary import DeliverySummary
 from orchestration.destinations.waiting import account_of
 from tests.dbt import FORKS
 from tests.integration.killed import Bug, deliver, deliver_and_die
-from tests.integration.plans import Warehouse, a_sync
+from tests.integration.plans import TARGETS, Warehouse, a_sync
 from tests.integration.tool import Tool
 from tests.landed import platform
 from tests.later import Later
@@ -27,10 +27,16 @@ def people(*numbers: int, orders: int = 1) -> dict[str, dict[str, int]]:
 class Shop:
     """`run` is a plan and its delivery, seven hours after the one before."""
 
-    def __init__(self, folder: Path, bug: Bug | None = None, **sync: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        bug: Bug | None = None,
+        targets: tuple[str, ...] = TARGETS,
+        **sync: Any,
+    ) -> None:
         self.home, self.bug, self.time = platform(folder), bug, Later()
         self.sync = a_sync("to_tool", **sync)
-        self.warehouse = Warehouse(self.home, self.sync)
+        self.warehouse = Warehouse(self.home, self.sync, targets=targets)
         self.tool = Tool(folder / "tool.ndjson")
 
     def wants(self, crowd: People) -> None:

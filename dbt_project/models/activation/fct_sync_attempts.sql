@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
--- Every attempt with what is known of its outcome. What is landed last counts: a job may
--- be accepted first and settled later, and a person may settle what nobody knew.
+-- Every attempt with what is known of its outcome. What is landed last counts: a job
+-- may be accepted first and settled later, and a person may settle what nobody knew.
 with
 
 deliveries as (select * from {{ ref('stg_landing__deliveries') }}),

@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
--- Every pass over a plan that attempted something, or that found it had to wait. One that
--- was killed has no end.
+-- Every pass over a plan that attempted something, or that found it had to wait. One
+-- that was killed has no end.
 with
 
 attempts as (select * from {{ ref('fct_sync_attempts') }}),

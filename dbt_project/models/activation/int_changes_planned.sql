@@ -42,8 +42,8 @@ rejected_attempts as (
 
 profile_ids as (select * from {{ ref('dim_profile_ids') }}),
 
--- Where desired and delivered differ. Whoever is part of a job that still runs waits for
--- its end: nobody knows yet what to change.
+-- Where desired and delivered differ. Whoever is part of a job that still runs waits
+-- for its end: nobody knows yet what to change.
 differences as (
     select
         coalesce(desired.sync_name, delivered.sync_name) as sync_name,
@@ -153,6 +153,13 @@ leaving as (
     where not compared.is_desired
 ),
 
+gone as (
+    select distinct
+        sync_name,
+        profile_id
+    from leaving
+),
+
 -- What a person is in the audience today, for the reason of an exit: still sent, under
 -- another key, or kept back.
 persons as (
@@ -162,7 +169,7 @@ persons as (
         max(case when members.reason is null then 1 else 0 end) as sent_elsewhere,
         min(members.reason) as reason
     from members
-    inner join (select distinct sync_name, profile_id from leaving) as gone
+    inner join gone
         on
             members.sync_name = gone.sync_name
             and members.profile_id = gone.profile_id
@@ -205,13 +212,20 @@ removals as (
         or reason in ('consent_withdrawn', 'erased')
 ),
 
--- Members of a sync of events: each instance of a membership is an operation of its own.
+-- Members of a sync of events: each instance of a membership is an operation of its
+-- own.
+named_events as (
+    select
+        *,
+        sync_name || '|' || instance_key || '|' as instance
+    from events
+),
+
 instances as (
     select
         *,
-        sync_name || '|' || instance_key || '|' as instance,
-        {{ sha256_hex("sync_name || '|' || instance_key || '|' || recipient_key") }} as op_id
-    from events
+        {{ sha256_hex('instance || recipient_key') }} as op_id
+    from named_events
 ),
 
 -- What was told for good. A job that still runs counts as told.
@@ -297,6 +311,7 @@ changes as (
 identified as (
     select
         *,
+        case when action = 'exit' then generation else -1 end as exit_generation,
         sync_name || '|' || cast(generation as {{ dbt.type_string() }})
         || '|' || action || '|' || payload_hash
         || '|' || cast(mapping_version as {{ dbt.type_string() }})
@@ -338,8 +353,7 @@ states as (
             and identified.recipient_key = rejected.recipient_key
             and identified.payload_hash = rejected.payload_hash
             and identified.mapping_version = rejected.mapping_version
-            and rejected.exit_generation
-            = case when identified.action = 'exit' then identified.generation else -1 end
+            and rejected.exit_generation = identified.exit_generation
 ),
 
 final as (

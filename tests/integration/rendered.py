@@ -191,7 +191,8 @@ class Room:
             config.update(given)
             return ""
 
-        sql = environment().from_string(text).render(
+        template = environment().from_string(text)
+        sql = template.render(
             {
                 "config": configure,
                 "ref": ref,

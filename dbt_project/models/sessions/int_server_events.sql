@@ -16,6 +16,18 @@ with
 
 profile_events as (select * from {{ ref('fct_profile_events') }}),
 
+distinct_events as (select * from {{ ref('int_distinct_events') }}),
+
+event_taxonomy as (select * from {{ ref('event_taxonomy') }}),
+
+blocked_identifiers as (select * from {{ ref('blocked_identifiers') }}),
+
+sources as (select * from {{ ref('stg_landing__sources') }}),
+
+set_profiles as (select * from {{ ref('int_set_profiles') }}),
+
+timed_records as (select * from {{ ref('int_timed_records') }}),
+
 sessions as (select * from {{ ref('int_sessions') }}),
 
 session_traffic as (select * from {{ ref('int_session_traffic') }}),
@@ -25,24 +37,42 @@ conversion_events as (select * from {{ ref('conversion_events') }}),
 touched as (select * from {{ ref('int_touched_sessions') }}),
 
 {% if is_incremental() %}
+new_events as (
+    select record_id from {{ ref('int_distinct_events') }}
+    where _load_id > {{ seen('int_server_events', 'int_distinct_events') }}
+),
+
 touched_events as (
     select record_id
     from {{ this }}
     where holder in (select holder from touched)
     union
     select record_id
-    from profile_events
-    where
-        session_key_id is null
-        and _load_id > {{ seen('int_server_events', 'int_distinct_events') }}
+    from new_events
+),
+
+chosen as (
+    select * from distinct_events
+    where record_id in (select record_id from touched_events)
+),
+
+meant as (
+    {{ events_with_meaning('chosen') }}
+),
+
+unplaced as (
+    select * from meant
+    where session_key_id is null and is_server
 ),
 
 events as (
-    select * from profile_events
-    where record_id in (select record_id from touched_events)
+    {{ events_with_profile('unplaced') }}
 ),
 {% else %}
-events as (select * from profile_events),
+events as (
+    select * from profile_events
+    where session_key_id is null and is_server
+),
 {% endif %}
 
 -- What servers say without a device.
@@ -62,7 +92,6 @@ server_events as (
     from events
     left join conversion_events
         on events.canonical_name = conversion_events.canonical_name
-    where events.session_key_id is null and events.is_server
 ),
 
 -- A robot's session is nobody's.

@@ -16,9 +16,26 @@ with
 
 profile_events as (select * from {{ ref('fct_profile_events') }}),
 
+distinct_events as (select * from {{ ref('int_distinct_events') }}),
+
+event_taxonomy as (select * from {{ ref('event_taxonomy') }}),
+
+blocked_identifiers as (select * from {{ ref('blocked_identifiers') }}),
+
+sources as (select * from {{ ref('stg_landing__sources') }}),
+
+set_profiles as (select * from {{ ref('int_set_profiles') }}),
+
+timed_records as (select * from {{ ref('int_timed_records') }}),
+
 touched as (select * from {{ ref('int_touched_sessions') }}),
 
 {% if is_incremental() %}
+new_events as (
+    select record_id from {{ ref('int_distinct_events') }}
+    where _load_id > {{ seen('int_session_events', 'int_distinct_events') }}
+),
+
 -- All events of the touched keys: those that were placed before and those that are new.
 touched_events as (
     select record_id
@@ -26,17 +43,25 @@ touched_events as (
     where session_key_id in (select session_key_id from touched)
     union
     select record_id
-    from profile_events
-    where
-        session_key_id is not null
-        and _load_id > {{ seen('int_session_events', 'int_distinct_events') }}
+    from new_events
+),
+
+chosen as (
+    select * from distinct_events
+    where record_id in (select record_id from touched_events)
+),
+
+meant as (
+    {{ events_with_meaning('chosen') }}
+),
+
+keyed as (
+    select * from meant
+    where session_key_id is not null
 ),
 
 events as (
-    select * from profile_events
-    where
-        session_key_id is not null
-        and record_id in (select record_id from touched_events)
+    {{ events_with_profile('keyed') }}
 ),
 {% else %}
 events as (

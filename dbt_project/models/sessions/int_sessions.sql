@@ -14,6 +14,16 @@
 
 with
 
+all_events as (select * from {{ ref('fct_events') }}),
+
+distinct_events as (select * from {{ ref('int_distinct_events') }}),
+
+event_taxonomy as (select * from {{ ref('event_taxonomy') }}),
+
+blocked_identifiers as (select * from {{ ref('blocked_identifiers') }}),
+
+sources as (select * from {{ ref('stg_landing__sources') }}),
+
 touched as (select * from {{ ref('int_touched_sessions') }}),
 
 session_events as (
@@ -23,14 +33,20 @@ session_events as (
     {% endif %}
 ),
 
-events as (
-    select * from {{ ref('fct_events') }}
-    {% if is_incremental() %}
+conversion_events as (select * from {{ ref('conversion_events') }}),
+
+{% if is_incremental() %}
+chosen as (
+    select * from distinct_events
     where record_id in (select session_events.record_id from session_events)
-    {% endif %}
 ),
 
-conversion_events as (select * from {{ ref('conversion_events') }}),
+events as (
+    {{ events_with_meaning('chosen') }}
+),
+{% else %}
+events as (select * from all_events),
+{% endif %}
 
 joined as (
     select

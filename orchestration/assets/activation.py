@@ -44,7 +44,7 @@ def publish_asset(sync: Sync) -> dg.AssetsDefinition:
     def published(platform: Platform) -> Iterator[dg.MaterializeResult[None]]:
         summary = send(sync, platform.settings)
         metadata = _metadata(summary)
-        if summary.stopped:
+        if summary.stopped and not summary.goes_on:
             raise dg.Failure(
                 f"{summary.sentence()}. What was not sent waits for the next run.",
                 metadata=metadata,

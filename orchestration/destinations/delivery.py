@@ -176,10 +176,9 @@ class _Run:
         try:
             self._ask_about_jobs()
             for batch in self._batches(due):
+                self._keep_deadline(started)
                 if self.summary.stopped is None:
                     self._attempt(batch)
-                if self._clock.now() - started > DEADLINE:
-                    self._stop("the run took long enough; the next one goes on")
         finally:
             self._flush()
         self._end(is_news=bool(due) or not self._history.is_finished)
@@ -325,7 +324,12 @@ class _Run:
             self._flush()
             if (turn := self._pacer.wait()) and self.summary.stopped is None:
                 self._stop("the pace of the account is used up", 0.0)
-                self._not_before = turn
+                self._not_before, self.summary.goes_on = turn, True
+
+    def _keep_deadline(self, started: datetime) -> None:
+        if self.summary.stopped is None and self._clock.now() - started > DEADLINE:
+            self._stop("the run took long enough; the next one goes on")
+            self.summary.goes_on = True
 
     def _stop(
         self, sentence: str, wait: float | None = None, status: int | None = None

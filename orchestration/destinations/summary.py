@@ -12,6 +12,7 @@ class DeliverySummary:
     """Counts of one run. `outcomes` is keyed by (action, outcome), `held` by the guard that blocks.
 
     `overtaken` were attempted since the plan; `put_off` wait until an old handle of the person is gone.
+    `goes_on` says that what stopped the run is nobody's fault and a later run continues.
     `waits_until` is set when the account is to be left alone, so that nothing was tried.
     """
 
@@ -24,6 +25,7 @@ class DeliverySummary:
     waits_until: datetime | None = None
     requests: int = 0
     stopped: str | None = None
+    goes_on: bool = False
     paused_seconds: float | None = None
 
     def count(self, action: Action, kind: Kind) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ingestion.settings import Settings
+from ingestion.settings import Settings, settings
 from orchestration.activation.__main__ import main
 from orchestration.activation.alerts import look_and_tell
 from orchestration.activation.waking import due_syncs, waiting
 from orchestration.destinations.syncs import load_syncs
+from orchestration.jobs import reassert
+from orchestration.resources import platform as platform_resource
 from orchestration.warehouse.schema import read_copy
 from tests.chaos_receiver import SECRET, ChaosReceiver, answer
 from tests.conftest import ROOT
@@ -124,6 +126,17 @@ def test_a_resync_asserts_everybody_again(desk, capsys):
     assert desk.receiver.held == EVERYBODY
     assert main(["resync", "nothing_of_the_kind", "--why", "x"]) == 1
     assert "declared are: to_tool" in capsys.readouterr().err
+
+
+def test_the_job_of_every_sunday_asserts_every_active_sync_again(desk):
+    desk.refresh(EVERYBODY)
+    assert main(["apply", "to_tool", "--plan", desk.document()["plan"]]) == 0
+    done = reassert.execute_in_process(
+        resources={"platform": platform_resource(settings())}
+    )
+    assert done.success
+    desk.refresh()
+    assert {change.reason for change in desk.plan()} == {"resync"}
 
 
 def test_a_person_settles_what_nobody_knows(desk, capsys):

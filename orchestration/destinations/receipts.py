@@ -4,6 +4,7 @@ Belongs here: what a record holds. When one is landed is the loop's business.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -66,12 +67,12 @@ class Receipt:
     stream = Delivery.stream
     record_id = None
 
-    def __init__(self, **values: object) -> None:
-        self._row = {**_BLANK, **values}
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self._values = values
 
     def to_line(self, record_id: UUID) -> bytes:
         return orjson.dumps(
-            {**self._row, "record_id": record_id},
+            {**_BLANK, **self._values, "record_id": record_id},
             option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE,
         )
 
@@ -110,7 +111,7 @@ def receipt(
             "job": outcome.job,
             "detail": without_people(outcome.detail),
         }
-    return Receipt(**values)
+    return Receipt(values)
 
 
 def settled(

@@ -187,8 +187,7 @@ def _prepare(
 
 
 def _upstream(folder: Path) -> None:
-    upstream = ("+int_profile_touches", "+int_record_profiles", "+fct_events")
-    dbt(folder, "run", "--select", *upstream, "+int_candidate_identifiers")
+    dbt(folder, "run", "--select", "path:models/staging", "path:models/identity")
 
 
 def _release(folder: Path) -> None:

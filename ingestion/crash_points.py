@@ -24,6 +24,14 @@ CRASH_POINTS = (
     "delivery.attempted",  # attempt landed, nothing sent
     "delivery.sent",  # sent, outcome not landed
     "delivery.settled",  # outcome landed
+    "privacy.landed",  # request landed, nothing done
+    "privacy.opened",  # case written, no tombstone
+    "privacy.tombstoned",  # tombstone written, nothing rewritten
+    "privacy.drafted",  # a segment's new form written and noted, not in place
+    "privacy.replaced",  # a segment replaced
+    "privacy.forgotten",  # warehouse removed
+    "privacy.swept",  # other places swept, nothing rebuilt
+    "privacy.certified",  # certificate landed, case not closed
 )
 
 _hits: dict[str, int] = {}

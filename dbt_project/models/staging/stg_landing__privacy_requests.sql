@@ -17,6 +17,8 @@ final as (
         requester,
         proof,
         due_at,
+        about,
+        certificate,
         _load_id
     from privacy_requests
 )

@@ -1,6 +1,7 @@
 """The settings that dbt gives DuckDB, held against what they are there for."""
 
 import duckdb
+import jinja2
 import yaml
 
 from tests.conftest import ROOT
@@ -25,7 +26,8 @@ def test_an_anti_join_over_a_reused_cte_keeps_the_ctes_filter() -> None:
         for name, value in profiles["millrace"]["outputs"]["duckdb"][
             "settings"
         ].items():
-            connection.execute(f"set {name} = '{value}'")
+            rendered = jinja2.Template(value).render(env_var=lambda _, usual: usual)
+            connection.execute(f"set {name} = '{rendered}'")
         connection.execute("create table people (name varchar, reason varchar)")
         connection.execute("insert into people values ('ada', null), ('bo', 'banned')")
         connection.execute("create table guests (name varchar)")

@@ -153,7 +153,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, members: int) -> None:
             1::bigint as mapping_version, null::varchar as reason
         {people} where i % 300 <> 1;
         create table activation.int_sync_delivered as select
-            'bench' as sync_name, 'user_' || i as recipient_key, recipient_key as handle,
+            'bench' as sync_name, 'user_' || i as recipient_key, 'user_id' as recipient_type, recipient_key as handle,
             'p_' || md5(i::varchar) as profile_id, 'acked' as state, true as is_present, true as is_acked,
             false as is_resynced, false as is_pending, 1::bigint as mapping_version, 1::bigint as generation,
             sha256(json_object('orders', i % 7)::varchar) as payload_hash

@@ -38,6 +38,7 @@ __all__ = [
     "Segment",
     "archived_segments",
     "new_record_id",
+    "new_record_ids",
     "read_tail",
     "recover",
     "sealed_segments",
@@ -72,6 +73,16 @@ class Landable(Protocol):
 def new_record_id() -> UUID:
     """A UUIDv7 greater than every one this process made before."""
     return uuid7()
+
+
+def new_record_ids(count: int) -> list[bytes]:
+    """So many UUIDv7 in ascending order, as they stand in lines, at a fraction of the cost.
+
+    The generator counts above the last 32 bits, so these are free to number one block; ids made later, by whatever
+    thread, are greater.
+    """
+    block = str(new_record_id())[:-8].encode()
+    return [b"%b%08x" % (block, place) for place in range(count)]
 
 
 Done = Future[list[UUID]] | asyncio.Future[list[UUID]]
@@ -139,6 +150,13 @@ class LandingWriter:
         Raises LandingFull (nothing was written), LandingUnavailable, or ValueError for what JSON can't hold.
         """
         return self.submit(records).result()
+
+    def land_lines(self, stream: str, lines: list[bytes]) -> None:
+        """Land lines that are complete already, with ids of `new_record_ids`; like `land` otherwise."""
+        done: Future[list[UUID]] = Future()
+        done.set_running_or_notify_cancel()
+        self._submit(_Submission([], {stream: lines}, sum(map(len, lines)), done))
+        done.result()
 
     def submit(self, records: Sequence[Landable]) -> Future[list[UUID]]:
         """Like `land`, without waiting: the future resolves when the records are synced."""

@@ -54,6 +54,7 @@ class Scripted:
     name = "tool"
     recipient_types: frozenset[str] | None = None
     actions: frozenset[Action] = STATE_ACTIONS | {"trigger"}
+    updates_only = True
     pace: Pace | None = None
 
     def __init__(

@@ -118,6 +118,7 @@ class Delivery(OwnFact):
     op_id: str
     attempt_id: str
     recipient_key: str
+    recipient_type: str | None = None
     profile_id: str | None = None
     handle: str | None = None
     action: Literal["enter", "update", "exit", "trigger"] | None = None

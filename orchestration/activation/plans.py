@@ -97,7 +97,12 @@ def known_by(
     connection: duckdb.DuckDBPyConnection, sync_name: str, account: str
 ) -> Known:
     """What a warehouse knows of a sync and its account beside the plan."""
+    ((ran_at,),) = connection.execute(
+        """select max("at") from raw.deliveries where kind = 'run' and sync_name = ?""",
+        [sync_name],
+    ).fetchall()
     known = Known(
+        ran_at=ran_at and _utc(ran_at),
         pending=_pending(connection, sync_name),
         approvals=_approvals(connection, sync_name),
     )

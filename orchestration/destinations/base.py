@@ -6,6 +6,7 @@ destinations exist (register), and when, how often and in what order they are ca
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Annotated, Any, Literal, Protocol
 
 import orjson
@@ -121,12 +122,14 @@ class Destination(Protocol):
     """Takes one batch and says what happened. Never sleeps, never retries, keeps no state of its own.
 
     `recipient_types` are the identifiers it knows people by (None: any) and `actions` what it can be asked for; the engine asks
-    for nothing else. It keeps to `pace`, if there is one.
+    for nothing else. `updates_only`: it can be told of a person without making them known there. It keeps to `pace`, if
+    there is one.
     """
 
     name: str
     batch_size: int
     actions: frozenset[Action]
+    updates_only: bool
     pace: Pace | None
 
     @property
@@ -142,7 +145,12 @@ class Destination(Protocol):
 
 
 class Polled(Protocol):
-    """A destination that works asynchronously: it accepts operations as part of a job and can be asked about the job."""
+    """A destination that works asynchronously: it accepts operations as part of a job and can be asked about the job.
+
+    It is asked once the job is `poll_after` old, and from then on each time that its age has doubled.
+    """
+
+    poll_after: timedelta
 
     def poll(self, sync: Sync, job: str) -> Outcome:
         """What became of the job, in one request: `accepted` while it runs. Never raises for what a network or a receiver does."""

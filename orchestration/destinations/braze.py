@@ -62,6 +62,7 @@ class BrazeDestination(HttpDestination):
 
     recipient_types = frozenset(FIELDS)
     actions: frozenset[Action] = STATE_ACTIONS | {"trigger"}
+    updates_only = True
 
     def __init__(
         self, settings: BrazeSettings, resolver: egress.Resolver = egress.resolve
@@ -85,7 +86,7 @@ class BrazeDestination(HttpDestination):
     ) -> dict[str, Outcome]:
         array = "events" if verb == "trigger" else "attributes"
         objects = [
-            {FIELDS[sync.recipient_type]: name, **self._object(sync, verb, change)}
+            {FIELDS[change.recipient_type]: name, **self._object(sync, verb, change)}
             for name, change in people.items()
         ]
         reply = self.http.ask_json(

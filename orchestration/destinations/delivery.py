@@ -12,12 +12,14 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import cast
 
+from ingestion.contracts import Delivery
 from ingestion.crash_points import reached
-from ingestion.landing import Landable, LandingWriter, new_record_id
+from ingestion.landing import LandingWriter, new_record_id
 from orchestration.destinations.base import (
     Action,
     ActivationChange,
@@ -35,7 +37,7 @@ from orchestration.destinations.history import (
     Pending,
     since_plan,
 )
-from orchestration.destinations.receipts import RunName, ended, receipt, settled
+from orchestration.destinations.receipts import Receipts, RunName, ended, settled
 from orchestration.destinations.summary import DeliverySummary
 from orchestration.destinations.waiting import (
     LONGEST_SLEEP_SECONDS,
@@ -44,6 +46,7 @@ from orchestration.destinations.waiting import (
     Pacer,
     account_of,
     back_off,
+    is_poll_due,
     spacing,
     waits_until,
 )
@@ -51,6 +54,11 @@ from orchestration.destinations.waiting import (
 # Requests one batch may cost while a refused one is halved to find the bad rows. One bad row in 100 takes 15. Every
 # run decides at least one row, so a low budget delays and never blocks. Valid: more than log2 of the batch size.
 REQUESTS_PER_BATCH = 64
+# Outcomes are landed together with the next attempts, but wait no longer than this. Reason: what a crash leaves unknown.
+# Valid: 0 (each batch for itself) to seconds.
+OUTCOMES_WAIT = timedelta(seconds=0.2)
+# Attempts are landed for at most so many operations before they are asked for. Valid: 1 and up.
+OPERATIONS_AHEAD = 5_000
 # Requests in a row that brought nothing through before a run gives up on the destination. Valid: 1 to 20.
 FRUITLESS_REQUESTS = 3
 # Times a run obeys a wish for a short silence before it ends. Valid: 0 to 100.
@@ -124,6 +132,11 @@ def check_possible(sync: Sync, destination: Destination) -> None:
             f"{sync.sync_name}: mode {sync.mode} needs {', '.join(sorted(missing))}, "
             f"which {destination.name} cannot do (it can: {', '.join(sorted(destination.actions))})."
         )
+    if sync.mode == "update" and not destination.updates_only:
+        raise SyncImpossible(
+            f"{sync.sync_name}: mode update creates nobody, but {destination.name} takes in whomever it is told of; "
+            "use mode mirror or upsert."
+        )
     types = destination.recipient_types
     if types is not None and sync.recipient_type not in types:
         known = ", ".join(sorted(types))
@@ -156,11 +169,12 @@ class _Run:
         self._name = RunName(
             sync.sync_name, account_of(destination), str(new_record_id())
         )
+        self._receipts = Receipts(self._name)
         self._pacer = Pacer(spacing(sync, destination), self._known.asked_at, clock)
-        self._fruitless = self._silences = self._attempts = 0
+        self._fruitless = self._silences = 0
         self._not_before: datetime | None = None
         self._http_status: int | None = None
-        self._owed: list[Landable] = []
+        self._owed: list[bytes] = []
         # People of whom an old handle may still be there.
         self._unremoved: set[str | None] = set()
 
@@ -175,10 +189,9 @@ class _Run:
             return
         try:
             self._ask_about_jobs()
-            for batch in self._batches(due):
-                self._keep_deadline(started)
-                if self.summary.stopped is None:
-                    self._attempt(batch)
+            # Removals first; then the others, but nobody whose old handle may still be there.
+            self._deliver([c for c in due if c.action == "exit"], started)
+            self._deliver(self._ready(due), started)
         finally:
             self._flush()
         self._end(is_news=bool(due) or not self._history.is_finished)
@@ -200,7 +213,8 @@ class _Run:
                     self._unremoved.add(change.profile_id)
             else:
                 due.append(change)
-        return sorted(due, key=lambda each: (ORDER[each.action], each.recipient_key))
+        due.sort(key=attrgetter("recipient_key"))
+        return sorted(due, key=lambda each: ORDER[each.action])
 
     def _are_held(self, changes: Sequence[ActivationChange]) -> bool:
         """Whether guards hold anything: somebody may have approved this very plan."""
@@ -213,51 +227,61 @@ class _Run:
             return change.op_id in self._history.told
         return change.recipient_key in self._history.moved
 
-    def _batches(
-        self, due: Sequence[ActivationChange]
-    ) -> Iterator[Sequence[ActivationChange]]:
-        """Removals first; then the others, but nobody whose old handle may still be there."""
-        size = self._destination.batch_size
-        yield from _cut([c for c in due if c.action == "exit"], size)
+    def _ready(self, due: Sequence[ActivationChange]) -> list[ActivationChange]:
         others = [c for c in due if c.action != "exit"]
         ready = [c for c in others if not self._must_wait(c)]
         self.summary.put_off += len(others) - len(ready)
-        yield from _cut(ready, size)
+        return ready
 
     def _must_wait(self, change: ActivationChange) -> bool:
         return change.action == "enter" and change.profile_id in self._unremoved
 
-    def _attempt(self, batch: Sequence[ActivationChange]) -> None:
-        """Land the attempts, then ask, halving what is refused, and land the outcomes."""
-        self._keep_pace()
-        if self.summary.stopped:
-            return
-        attempts = {change.op_id: self._attempt_id() for change in batch}
+    def _deliver(self, changes: Sequence[ActivationChange], started: datetime) -> None:
+        """All of these, batch by batch. Attempts are landed for as many batches as are quickly dealt with: a sync of
+        the disk costs more than a quick request."""
+        batches, ahead = _cut(changes, self._destination.batch_size), 1
+        while window := list(islice(batches, ahead)):
+            self._keep_deadline(started)
+            self._keep_pace()
+            if self.summary.stopped:
+                return
+            begun = self._clock.now()
+            self._attempt(window)
+            ahead = self._batches_ahead(ahead, self._clock.now() - begun)
+
+    def _batches_ahead(self, ahead: int, took: timedelta) -> int:
+        """For how many batches to land attempts at once, given how long the last ones took."""
+        if self._pacer.is_needed or took > OUTCOMES_WAIT / 2:
+            return 1
+        at_most = max(1, OPERATIONS_AHEAD // self._destination.batch_size)
+        return min(2 * ahead, at_most)
+
+    def _attempt(self, window: Sequence[Sequence[ActivationChange]]) -> None:
+        """Land the attempts, then ask for batch after batch, halving what is refused, and land the outcomes."""
         at = self._clock.now()
         self._flush(
-            [receipt(c, attempts[c.op_id], self._name, at) for c in batch],
+            [*chain(*(self._receipts.attempted(batch, at) for batch in window))]
         )
-        reached("delivery.attempted")
-        for part, outcomes in self._decided(batch):
-            reached("delivery.sent")
-            at = self._clock.now()
-            self._owed += [
-                receipt(c, attempts[c.op_id], self._name, at, outcomes[c.op_id])
-                for c in part
-            ]
-            if len(part) < len(batch):
-                self._flush()
-            for change in part:
-                self._note(change, outcomes[change.op_id])
+        for batch in window:
+            reached("delivery.attempted")
+            for part, outcomes in self._decided(batch):
+                reached("delivery.sent")
+                now = self._clock.now()
+                self._owed += self._receipts.settled(part, outcomes, now)
+                if len(part) < len(batch) or now - at > OUTCOMES_WAIT:
+                    self._flush()
+                self._note(part, outcomes)
 
-    def _attempt_id(self) -> str:
-        self._attempts += 1
-        return f"{self._name.run_id}.{self._attempts}"
-
-    def _note(self, change: ActivationChange, outcome: Outcome) -> None:
-        self.summary.count(change.action, outcome.kind)
-        if change.action == "exit" and outcome.kind not in ("delivered", "rejected"):
-            self._unremoved.add(change.profile_id)
+    def _note(
+        self, part: Sequence[ActivationChange], outcomes: Mapping[str, Outcome]
+    ) -> None:
+        self.summary.outcomes.update((c.action, outcomes[c.op_id].kind) for c in part)
+        self._unremoved |= {
+            change.profile_id
+            for change in part
+            if change.action == "exit"
+            and outcomes[change.op_id].kind not in ("delivered", "rejected")
+        }
 
     def _decided(
         self, batch: Sequence[ActivationChange]
@@ -344,16 +368,23 @@ class _Run:
         pending = self._known.pending
         for job in sorted({each.job for each in pending.values()}):
             attempts = {a: each for a, each in pending.items() if each.job == job}
-            self._settle(attempts, self._outcome_of(job))
+            since = min(each.accepted_at for each in attempts.values())
+            self._settle(attempts, self._outcome_of(job, since))
 
-    def _outcome_of(self, job: str) -> Outcome:
+    def _outcome_of(self, job: str, since: datetime) -> Outcome:
         still = Outcome("accepted", None, "not asked", job=job)
+        if not hasattr(self._destination, "poll"):
+            return still
+        polled = cast(Polled, self._destination)
+        now, before = self._clock.now(), self._known.ran_at
+        if not is_poll_due(since, polled.poll_after, before, now):
+            return still
         if self.summary.stopped is None:
             self._keep_pace()
-        if self.summary.stopped or not hasattr(self._destination, "poll"):
+        if self.summary.stopped:
             return still
         self.summary.requests += 1
-        return cast(Polled, self._destination).poll(self._sync, job)
+        return polled.poll(self._sync, job)
 
     def _settle(self, attempts: Mapping[str, Pending], outcome: Outcome) -> None:
         now = self._clock.now()
@@ -366,15 +397,16 @@ class _Run:
             if is_exit and outcome.kind != "delivered":
                 self._unremoved.add(each.fields["profile_id"])
             if outcome.kind != "accepted":
-                self._owed.append(settled(attempt_id, each, self._name, now, outcome))
+                record = settled(attempt_id, each, self._name, now, outcome)
+                self._owed.append(record.to_line(new_record_id()))
         self._flush()
 
-    def _flush(self, attempts: Sequence[Landable] = ()) -> None:
+    def _flush(self, attempts: Sequence[bytes] = ()) -> None:
         """Land the outcomes that are known, and these attempts with them: one sync of the disk for both."""
         has_outcomes = bool(self._owed)
-        if records := [*self._owed, *attempts]:
+        if lines := [*self._owed, *attempts]:
             self._owed = []
-            self._writer.land(records)
+            self._writer.land_lines(Delivery.stream, lines)
         if has_outcomes:
             reached("delivery.settled")
 

@@ -9,6 +9,7 @@ import ipaddress
 import socket
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 import httpx
 
@@ -52,7 +53,7 @@ def checked(
     Raises Forbidden, or Unresolved when the name has no address.
     """
     try:
-        target = httpx.URL(url)
+        target = _url(url)
     except httpx.InvalidURL as error:
         raise Forbidden(f"the URL cannot be read: {error}") from error
     name = target.host
@@ -67,11 +68,20 @@ def checked(
         raise Unresolved(f"{name}: no address")
     for address in addresses:
         _refuse_inward(name, address, is_local)
+    return _pinned(target, addresses[0])
+
+
+@lru_cache(maxsize=64)
+def _pinned(target: httpx.URL, address: str) -> Checked:
     return Checked(
-        url=target.copy_with(host=addresses[0], fragment=None),
+        url=target.copy_with(host=address, fragment=None),
         host_header=target.netloc.decode("ascii"),
         server_name=target.raw_host.decode("ascii"),
     )
+
+
+# Reading a URL costs more than looking up its name, which is done each time.
+_url = lru_cache(maxsize=64)(httpx.URL)
 
 
 def _refuse_inward(name: str, address: str, is_local: bool) -> None:

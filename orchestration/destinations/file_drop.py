@@ -70,6 +70,7 @@ class FileDropDestination:
 
     recipient_types: frozenset[str] | None = None
     actions: frozenset[Action] = STATE_ACTIONS | {"trigger"}
+    updates_only = True
     pace: Pace | None = None
 
     def __init__(self, settings: FileDropSettings, outbox: Path) -> None:

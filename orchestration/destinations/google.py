@@ -7,6 +7,7 @@ and plus, phone numbers keep theirs.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -16,7 +17,7 @@ from orchestration.destinations import egress
 from orchestration.destinations.access import Access, AccessSettings
 from orchestration.destinations.base import ActivationChange, Outcome, Pace, Sync
 from orchestration.destinations.exchange import HttpSettings, NotDone, parsed, stopped
-from orchestration.destinations.http_destination import HttpDestination
+from orchestration.destinations.http_destination import HttpDestination, named_by
 from orchestration.destinations.identifiers import (
     google_email,
     is_sha256,
@@ -27,6 +28,8 @@ from orchestration.destinations.identifiers import (
 # developers.google.com/data-manager/api/devguides/limits, read 2026-11.
 MAX_MEMBERS = 10_000
 REQUESTS_A_MINUTE = 300
+# developers.google.com/data-manager/api/devguides/diagnostics, read 2026-11; then ever less often.
+POLL_AFTER = timedelta(minutes=30)
 FIELDS = {"email": "emailAddress", "phone": "phoneNumber"}
 
 
@@ -73,6 +76,7 @@ class GoogleDestination(HttpDestination):
     """See the module's docstring."""
 
     recipient_types = frozenset(FIELDS)
+    poll_after = POLL_AFTER
 
     def __init__(
         self, settings: GoogleSettings, resolver: egress.Resolver = egress.resolve
@@ -92,7 +96,7 @@ class GoogleDestination(HttpDestination):
     def ask_for(
         self, sync: Sync, verb: str, people: Mapping[str, ActivationChange]
     ) -> dict[str, Outcome]:
-        message = self._message(sync, list(people))
+        message = self._message(people)
         if verb == "add":
             if sync.purpose not in self._settings.consented_purposes:
                 raise stopped(
@@ -119,7 +123,7 @@ class GoogleDestination(HttpDestination):
             )
         return _of_states(states)
 
-    def _message(self, sync: Sync, hashes: list[str]) -> dict[str, Any]:
+    def _message(self, people: Mapping[str, ActivationChange]) -> dict[str, Any]:
         settings = self._settings
         target: dict[str, Any] = {
             "operatingAccount": _account(settings.account_id),
@@ -127,8 +131,8 @@ class GoogleDestination(HttpDestination):
         }
         if settings.login_account_id is not None:
             target["loginAccount"] = _account(settings.login_account_id)
-        field = FIELDS[sync.recipient_type]
-        members = [{"userData": {"userIdentifiers": [{field: h}]}} for h in hashes]
+        field = FIELDS[named_by(people)]
+        members = [{"userData": {"userIdentifiers": [{field: h}]}} for h in people]
         return {
             "destinations": [target],
             "audienceMembers": members,

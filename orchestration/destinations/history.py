@@ -41,12 +41,13 @@ class Pause:
 @dataclass(frozen=True)
 class Known:
     """What the warehouse knew when the plan was made: of the sync, its jobs and approved plans; of its account, how
-    the last run ended and when it was last asked. `held_by` names a guard that holds the whole plan back."""
+    the last run ended and when it was last asked. `ran_at` is when the sync's own last run ended. `held_by` names a guard that holds the whole plan back."""
 
     pending: Mapping[str, Pending] = field(default_factory=dict)
     approvals: frozenset[str] = frozenset()
     pause: Pause | None = None
     asked_at: datetime | None = None
+    ran_at: datetime | None = None
     held_by: str | None = None
 
 
@@ -94,7 +95,8 @@ def since_plan(
             approvals=known.approvals
             | {row["op_id"] for row in own if row["kind"] == "approval"},
             pause=_pause(known.pause, same),
-            asked_at=_asked_at(known.asked_at, same),
+            asked_at=_latest(known.asked_at, same),
+            ran_at=_latest(known.ran_at, [row for row in own if row["kind"] == "run"]),
         ),
     )
 
@@ -146,8 +148,6 @@ def _ended_at(pause: Pause) -> datetime:
     return pause.ended_at
 
 
-def _asked_at(
-    known: datetime | None, rows: Iterable[dict[str, Any]]
-) -> datetime | None:
+def _latest(known: datetime | None, rows: Iterable[dict[str, Any]]) -> datetime | None:
     times = [datetime.fromisoformat(row["at"]) for row in rows]
     return max([*times, *([known] if known else [])], default=None)

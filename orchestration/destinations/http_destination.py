@@ -31,6 +31,7 @@ class HttpDestination:
 
     recipient_types: frozenset[str] | None = frozenset({"email"})
     actions: frozenset[Action] = STATE_ACTIONS
+    updates_only = False
     pace: Pace | None = None
 
     def __init__(
@@ -106,15 +107,23 @@ class HttpDestination:
         )
 
 
+def named_by(people: Mapping[str, ActivationChange]) -> str:
+    """The one type by which a request names its people. Whoever leaves is named as when they came, and the sync may
+    name people otherwise by now."""
+    (recipient_type,) = {change.recipient_type for change in people.values()}
+    return recipient_type
+
+
 def _parts(fit: Iterable[tuple[ActivationChange, str]]) -> list[Part]:
-    """Runs of one verb, in the order given. A trigger never shares a request with another of the same person."""
+    """Runs of one verb and one type, in the order given. A trigger never shares a request with another of the same
+    person."""
     parts: list[Part] = []
-    verb, names = "", set[str]()
+    alike, names = ("", ""), set[str]()
     for change, identifier in fit:
         is_repeated = change.action == "trigger" and identifier in names
-        if _verb(change) != verb or is_repeated:
+        if (_verb(change), change.recipient_type) != alike or is_repeated:
             parts.append([])
-            verb, names = _verb(change), set()
+            alike, names = (_verb(change), change.recipient_type), set()
         parts[-1].append((change, identifier))
         names.add(identifier)
     return parts

@@ -83,6 +83,8 @@ class _Listed(BaseModel):
 class HubSpotDestination(HttpDestination):
     """See the module's docstring."""
 
+    updates_only = True
+
     def __init__(
         self, settings: HubSpotSettings, resolver: egress.Resolver = egress.resolve
     ) -> None:

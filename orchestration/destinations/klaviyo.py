@@ -7,6 +7,7 @@ subscription: consent at Klaviyo is changed by nothing here. Events are deduplic
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -28,7 +29,7 @@ from orchestration.destinations.exchange import (
     changing_nothing,
     parsed,
 )
-from orchestration.destinations.http_destination import HttpDestination
+from orchestration.destinations.http_destination import HttpDestination, named_by
 from orchestration.destinations.identifiers import Unfit, email, phone
 
 REVISION = "2026-01-15"
@@ -84,6 +85,7 @@ class KlaviyoDestination(HttpDestination):
     """See the module's docstring."""
 
     recipient_types = frozenset(FIELDS)
+    poll_after = timedelta(0)
     actions: frozenset[Action] = STATE_ACTIONS | {"trigger"}
 
     def __init__(
@@ -108,7 +110,7 @@ class KlaviyoDestination(HttpDestination):
     def ask_for(
         self, sync: Sync, verb: str, people: Mapping[str, ActivationChange]
     ) -> dict[str, Outcome]:
-        field = FIELDS[sync.recipient_type]
+        field = FIELDS[named_by(people)]
         if verb == "add":
             return self._import(field, people)
         if verb == "remove":

@@ -23,7 +23,7 @@ from orchestration.destinations.exchange import (
     stopped,
     unclear,
 )
-from orchestration.destinations.http_destination import HttpDestination
+from orchestration.destinations.http_destination import HttpDestination, named_by
 from orchestration.destinations.identifiers import email, is_sha256, meta_phone, sha256
 
 # "a maximum of 10000 at a time": custom-audience/users, read 2026-11.
@@ -75,7 +75,7 @@ class MetaDestination(HttpDestination):
     def ask_for(
         self, sync: Sync, verb: str, people: Mapping[str, ActivationChange]
     ) -> dict[str, Outcome]:
-        payload = {"schema": SCHEMAS[sync.recipient_type], "data": list(people)}
+        payload = {"schema": SCHEMAS[named_by(people)], "data": list(people)}
         method = "DELETE" if verb == "remove" else "POST"
         try:
             reply = self.http.ask_json(

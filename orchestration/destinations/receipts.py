@@ -4,16 +4,15 @@ Belongs here: what a record holds. When one is landed is the loop's business.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
-from uuid import UUID
 
 import orjson
 
 from ingestion.contracts import Delivery
-from ingestion.landing import new_record_id
+from ingestion.landing import new_record_id, new_record_ids
 from orchestration.destinations.base import ActivationChange, Outcome
 from orchestration.destinations.history import Pending
 
@@ -24,6 +23,7 @@ _PERSONAL = re.compile(r"[^\s@\"'<>=]+@[^\s@\"'<>]+|\+?\d[\d\s().-]{6,}\d")
 REPEATED = (
     "op_id",
     "recipient_key",
+    "recipient_type",
     "profile_id",
     "handle",
     "action",
@@ -31,20 +31,6 @@ REPEATED = (
     "payload_hash",
     "mapping_version",
 )
-
-# Every field of a receipt, as it is when nothing is said about it.
-_BLANK = {
-    "stream": Delivery.stream,
-    **Delivery(
-        kind="attempt",
-        sync_name="",
-        op_id="",
-        attempt_id="",
-        recipient_key="",
-        generation=0,
-        mapping_version=0,
-    ).__dict__,
-}
 
 
 @dataclass(frozen=True)
@@ -61,57 +47,108 @@ def without_people(text: str | None) -> str | None:
     return _PERSONAL.sub("***", text) if text else text
 
 
-class Receipt:
-    """A Delivery that is written as it is: what it holds was validated before, and there are two per operation."""
+class Receipts:
+    """The attempts and outcomes of one run, as the lines that their contract would write.
 
-    stream = Delivery.stream
-    record_id = None
+    There are two for each operation, so they are put together from parts: what many say alike is written once, and what
+    an attempt says of its recipient is kept for its outcome.
+    """
 
-    def __init__(self, values: Mapping[str, object]) -> None:
-        self._values = values
+    def __init__(self, run: RunName) -> None:
+        self._run, self._count = run, 0
+        self._said: dict[str, bytes] = {}
+        self._alike: dict[Outcome | None, bytes] = {}
 
-    def to_line(self, record_id: UUID) -> bytes:
-        return orjson.dumps(
-            {**_BLANK, **self._values, "record_id": record_id},
-            option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE,
-        )
+    def attempted(
+        self, changes: Sequence[ActivationChange], at: datetime
+    ) -> list[bytes]:
+        """An attempt for each change."""
+        first = self._count + 1
+        self._count += len(changes)
+        said = [
+            _said_of(change, f"{self._run.run_id}.{number}", change.handle)
+            for number, change in enumerate(changes, first)
+        ]
+        self._said.update(zip((change.op_id for change in changes), said, strict=True))
+        rest = self._rest(None, at)
+        return [
+            _LINE % (record_id, each, rest)
+            for record_id, each in zip(new_record_ids(len(said)), said, strict=True)
+        ]
+
+    def settled(
+        self,
+        changes: Sequence[ActivationChange],
+        outcomes: Mapping[str, Outcome],
+        at: datetime,
+    ) -> list[bytes]:
+        """The outcome of the attempt of each change."""
+        lines = []
+        last, rest = None, b""
+        for record_id, change in zip(
+            new_record_ids(len(changes)), changes, strict=True
+        ):
+            outcome = outcomes[change.op_id]
+            if outcome is not last:
+                last, rest = outcome, self._rest(outcome, at)
+            said = self._said.pop(change.op_id)
+            if outcome.handle and outcome.handle != change.handle:
+                attempt_id = orjson.loads(b"{%b}" % said)["attempt_id"]
+                said = _said_of(change, attempt_id, outcome.handle)
+            lines.append(_LINE % (record_id, said, rest))
+        return lines
+
+    def _rest(self, outcome: Outcome | None, at: datetime) -> bytes:
+        """What an attempt, or an outcome of this kind, holds beside its id and its recipient."""
+        alike = replace(outcome, handle=None) if outcome else None
+        if alike not in self._alike:
+            self._alike[alike] = _alike(self._run, alike)
+        times = orjson.dumps({"received_at": at, "at": at}, option=orjson.OPT_UTC_Z)
+        return b"%b,%b" % (times[1:-1], self._alike[alike])
 
 
-def receipt(
-    change: ActivationChange,
-    attempt_id: str,
-    run: RunName,
-    at: datetime,
-    outcome: Outcome | None = None,
-) -> Receipt:
-    """An attempt, or its outcome."""
-    values = {
-        "received_at": at,
-        "kind": "attempt",
-        "sync_name": change.sync_name,
-        "account": run.account,
-        "run_id": run.run_id,
-        "op_id": change.op_id,
-        "attempt_id": attempt_id,
-        "recipient_key": change.recipient_key,
-        "profile_id": change.profile_id,
-        "handle": change.handle,
-        "action": change.action,
-        "generation": change.generation,
-        "payload_hash": change.payload_hash,
-        "mapping_version": change.mapping_version,
-        "at": at,
-    }
-    if outcome:
-        values |= {
-            "kind": "outcome",
-            "handle": outcome.handle or change.handle,
-            "outcome": outcome.kind,
-            "http_status": outcome.http_status,
-            "job": outcome.job,
-            "detail": without_people(outcome.detail),
+_LINE = b'{"record_id":"%b",%b,%b}\n'
+
+
+def _said_of(change: ActivationChange, attempt_id: str, handle: str) -> bytes:
+    """The attempt's id and the fields of `REPEATED`, as the inside of a JSON object."""
+    return orjson.dumps(
+        {
+            "attempt_id": attempt_id,
+            "op_id": change.op_id,
+            "recipient_key": change.recipient_key,
+            "recipient_type": change.recipient_type,
+            "profile_id": change.profile_id,
+            "handle": handle,
+            "action": change.action,
+            "generation": change.generation,
+            "payload_hash": change.payload_hash,
+            "mapping_version": change.mapping_version,
         }
-    return Receipt(values)
+    )[1:-1]
+
+
+def _alike(run: RunName, outcome: Outcome | None) -> bytes:
+    """The fields that neither name a recipient nor a moment, as the inside of a JSON object."""
+    record = Delivery(
+        kind="outcome" if outcome else "attempt",
+        sync_name=run.sync_name,
+        account=run.account,
+        run_id=run.run_id,
+        op_id="",
+        attempt_id="",
+        recipient_key="",
+        generation=0,
+        mapping_version=0,
+        outcome=outcome and outcome.kind,
+        http_status=outcome and outcome.http_status,
+        job=outcome and outcome.job,
+        detail=without_people(outcome.detail) if outcome else None,
+    )
+    fields = orjson.loads(record.to_line(new_record_id()))
+    for name in ("record_id", "received_at", "at", "attempt_id", *REPEATED):
+        del fields[name]
+    return orjson.dumps(fields)[1:-1]
 
 
 def settled(

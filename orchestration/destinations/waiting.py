@@ -60,6 +60,22 @@ def back_off(pause: Pause | None) -> float:
     return min(max(FIRST_WAIT_SECONDS, doubled), LONGEST_WAIT_SECONDS)
 
 
+def is_poll_due(
+    since: datetime, poll_after: timedelta, before: datetime | None, now: datetime
+) -> bool:
+    """Whether a job accepted at `since` is to be asked about, when the sync last ran `before`: its age must have
+    reached `poll_after`, or twice that, or twice again."""
+    if not poll_after:
+        return True
+    return _doublings(now - since, poll_after) > (
+        _doublings(before - since, poll_after) if before else 0
+    )
+
+
+def _doublings(age: timedelta, first: timedelta) -> int:
+    return int(age / first).bit_length() if age > timedelta(0) else 0
+
+
 class Pacer:
     """Keeps requests of one run apart, and apart from the last one of the run before."""
 

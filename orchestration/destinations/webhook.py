@@ -62,6 +62,7 @@ class WebhookDestination:
 
     recipient_types: frozenset[str] | None = None
     actions: frozenset[Action] = STATE_ACTIONS | {"trigger"}
+    updates_only = True
     pace: Pace | None = None
 
     def __init__(

@@ -7,6 +7,7 @@ tested where HTTP is spoken (tests.fakes, test_destination_convergence); here is
 import json
 import os
 from collections.abc import Collection, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ class Tool:
     name = "tool"
     recipient_types: frozenset[str] | None = None
     actions: frozenset[Action] = STATE_ACTIONS | {"trigger"}
+    updates_only = True
+    poll_after = timedelta(0)
     pace: Pace | None = None
 
     def __init__(

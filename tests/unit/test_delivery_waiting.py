@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import orjson
 import pytest
 
 from ingestion.contracts import Delivery
-from ingestion.landing import LandingWriter, new_record_id, read_tail
+from ingestion.landing import LandingWriter, read_tail
 from orchestration.destinations.base import Answer, Outcome, Pace, every
 from orchestration.destinations.delivery import (
     SyncImpossible,
@@ -15,7 +16,12 @@ from orchestration.destinations.delivery import (
     plan_hash,
 )
 from orchestration.destinations.history import Known, Pause, Pending
-from orchestration.destinations.receipts import RunName, receipt, without_people
+from orchestration.destinations.receipts import (
+    REPEATED,
+    Receipts,
+    RunName,
+    without_people,
+)
 from orchestration.destinations.waiting import back_off, waits_until
 from tests.changes import SYNC, Scripted, change
 from tests.later import Later
@@ -137,22 +143,13 @@ def test_a_pause_that_no_destination_asks_for_was_written_by_a_clock_that_ran_ah
 
 def pending(job: str, hours: float, action: str = "enter") -> Pending:
     asked = change("ada", action)
-    fields = asked.model_dump(
-        include={
-            "op_id",
-            "recipient_key",
-            "profile_id",
-            "handle",
-            "action",
-            "generation",
-            "payload_hash",
-            "mapping_version",
-        }
-    )
+    fields = asked.model_dump(include=set(REPEATED))
     return Pending(job, datetime.now(UTC) - timedelta(hours=hours), fields)
 
 
 class Polled(Scripted):
+    poll_after = timedelta(0)
+
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(all_delivered)
         self.outcome, self.polled = outcome, []
@@ -186,6 +183,28 @@ def test_a_job_of_a_destination_that_cannot_be_asked_ends_by_its_age(desk):
     known = Known(pending={"a1": pending("j", 25)})
     desk.run(Scripted(all_delivered), [], known=known)
     assert desk.outcomes() == {"ada": "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "before", "is_asked"),
+    [
+        (29, None, 0),
+        (31, None, 1),
+        (45, 31, 0),
+        (61, 31, 1),
+        (100, 61, 0),
+        (121, 61, 1),
+    ],
+)
+def test_a_job_is_asked_about_when_the_vendor_says_and_then_ever_less_often(
+    desk, minutes, before, is_asked
+):
+    tool = Polled(Outcome("accepted", 200))
+    tool.poll_after = timedelta(minutes=30)
+    job = pending("j", minutes / 60)
+    ran_at = job.accepted_at + timedelta(minutes=before) if before else None
+    desk.run(tool, [], known=Known(pending={"a1": job}, ran_at=ran_at))
+    assert len(tool.polled) == is_asked
 
 
 def test_nobody_comes_while_their_old_handle_may_be_there(desk):
@@ -237,6 +256,7 @@ def test_a_trigger_of_unknown_outcome_is_sent_again_under_its_id_and_a_told_one_
         ),
         ({"recipient_types": frozenset({"email"})}, {}, "knows nobody by user_id"),
         ({"actions": frozenset({"enter"})}, {"mode": "events"}, "needs trigger"),
+        ({"updates_only": False}, {"mode": "update"}, "creates nobody"),
     ],
 )
 def test_a_sync_that_asks_for_too_much_is_told_so_before_anything_is_sent(
@@ -255,14 +275,43 @@ def test_receipts_repeat_no_address_of_what_a_destination_says():
     assert without_people(said) == 'unknown contact <***>, "phone": "***", code 4711'
 
 
-@pytest.mark.parametrize(
-    "outcome", [None, Outcome("accepted", 202, "x", "vendor", "j")]
-)
-def test_a_receipt_is_the_line_that_its_contract_would_write(outcome):
-    run, record_id = RunName("buyers_to_tool", "account 1", "r1"), new_record_id()
-    line = receipt(change("ada"), "a1", run, NOON, outcome).to_line(record_id)
-    row = orjson.loads(line)
-    assert row.pop("stream") == Delivery.stream
-    assert Delivery.model_validate(row).to_line(record_id) == line.replace(
-        b'"stream":"deliveries",', b"", 1
-    ).replace(b"}\n", b',"stream":"deliveries"}\n')
+@pytest.mark.parametrize("handle", [None, "as the vendor knows them"])
+def test_receipts_are_the_lines_that_their_contract_would_write(handle):
+    run = RunName("buyers_to_tool", "account 1", "r1")
+    ada, bo = change('"a\n ä'), change("bo", "exit")
+    outcome = Outcome("accepted", 202, "said +49 171 1234567", handle, "j")
+    receipts = Receipts(run)
+    attempts = receipts.attempted([ada, bo], NOON)
+    outcomes = receipts.settled([bo, ada], every([bo, ada], outcome), NOON)
+    told = {
+        "outcome": "accepted",
+        "http_status": 202,
+        "detail": "said ***",
+        "job": "j",
+    }
+    expected = [
+        (ada, "r1.1", {"kind": "attempt"}),
+        (bo, "r1.2", {"kind": "attempt"}),
+        (bo, "r1.2", {"kind": "outcome", "handle": handle or bo.handle, **told}),
+        (ada, "r1.1", {"kind": "outcome", "handle": handle or ada.handle, **told}),
+    ]
+    ids = []
+    for line, (who, attempt_id, fields) in zip(
+        [*attempts, *outcomes], expected, strict=True
+    ):
+        row = orjson.loads(line)
+        ids.append(row["record_id"])
+        record = Delivery.model_validate(
+            {
+                **{name: getattr(who, name) for name in REPEATED},
+                "sync_name": run.sync_name,
+                "account": run.account,
+                "run_id": run.run_id,
+                "attempt_id": attempt_id,
+                "received_at": NOON,
+                "at": NOON,
+                **fields,
+            }
+        )
+        assert row == orjson.loads(record.to_line(UUID(row["record_id"])))
+    assert ids == sorted(set(ids))

@@ -166,6 +166,26 @@ def test_who_left_is_removed_by_the_handle_that_the_entry_brought(room):
     assert room.fake.held == {}
 
 
+@pytest.mark.parametrize("kind", ["braze", "google", "klaviyo", "meta"])
+def test_who_came_by_an_address_leaves_by_it_when_the_sync_names_by_phone_now(room):
+    tool = room.tool()
+    sent(tool, room.sync, room.changes("enter"), close=False)
+    by_phone = room.sync.model_copy(update={"recipient_type": "phone"})
+    arrives = change("+491711234567", recipient_type="phone", payload={"orders": 1})
+    given = sent(tool, by_phone, [*room.changes("exit"), arrives])
+    assert kinds_of(given) == {"delivered"}
+    assert len(room.fake.held) == 1
+
+
+@pytest.mark.parametrize("kind", ["braze", "hubspot"])
+def test_whoever_is_unknown_there_stays_so_in_mode_update(room):
+    tool = room.tool()
+    assert tool.updates_only
+    by_update = room.sync.model_copy(update={"mode": "update"})
+    sent(tool, by_update, room.changes("update"))
+    assert room.fake.held == {}
+
+
 @pytest.mark.parametrize("kind", STATEFUL)
 def test_a_batch_of_all_kinds_is_one_answer_and_removing_who_is_not_there_is_no_error(
     room,

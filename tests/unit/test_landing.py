@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import zstandard
@@ -19,6 +20,7 @@ from ingestion.landing import (
     LandingWriter,
     archived_segments,
     new_record_id,
+    new_record_ids,
     read_tail,
     recover,
     sealed_segments,
@@ -108,6 +110,15 @@ def test_ids_rise_in_every_thread_and_never_repeat() -> None:
         )
     assert all(ids == sorted(ids) for ids in made)
     assert len({each for ids in made for each in ids}) == 16_000
+
+
+def test_a_block_of_ids_lies_between_the_ids_made_before_and_after() -> None:
+    made: list[str] = []
+    for count in (1, 3000, 0, 2):
+        made.append(str(new_record_id()))
+        made += [each.decode() for each in new_record_ids(count)]
+    assert made == sorted(set(made))
+    assert all(UUID(each).version == 7 for each in made)
 
 
 def test_threads_share_a_sync_and_all_of_them_are_heard(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ final as (
         deliveries.op_id,
         deliveries.action,
         deliveries.recipient_key,
+        deliveries.recipient_type,
         coalesce(nullif(outcomes.handle, ''), deliveries.handle) as handle,
         deliveries.profile_id,
         deliveries.generation,

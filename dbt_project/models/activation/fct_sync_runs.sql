@@ -1,9 +1,12 @@
 {{ config(materialized='view') }}
 -- Every pass over a plan that attempted something, or that found it had to wait. One
--- that was killed has no end.
+-- that was killed has no end. Records that name no run tell of none.
 with
 
-attempts as (select * from {{ ref('fct_sync_attempts') }}),
+attempts as (
+    select * from {{ ref('fct_sync_attempts') }}
+    where run_id is not null
+),
 
 deliveries as (select * from {{ ref('stg_landing__deliveries') }}),
 
@@ -25,7 +28,7 @@ attempted as (
 
 ended as (
     select * from deliveries
-    where kind = 'run'
+    where kind = 'run' and run_id is not null
 ),
 
 final as (

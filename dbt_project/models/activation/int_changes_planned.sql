@@ -42,7 +42,9 @@ rejected_attempts as (
 
 profile_ids as (select * from {{ ref('dim_profile_ids') }}),
 
--- Where desired and delivered differ. Whoever is part of a job that still runs waits
+-- Where desired and delivered differ. Whoever is there goes as whom they came, though
+-- the sync may name people otherwise today.
+-- Whoever is part of a job that still runs waits
 -- for its end: nobody knows yet what to change.
 differences as (
     select
@@ -53,6 +55,7 @@ differences as (
         desired.payload,
         coalesce(desired.payload_hash, delivered.payload_hash) as payload_hash,
         case when delivered.is_present then delivered.handle end as known_handle,
+        delivered.recipient_type as known_type,
         coalesce(delivered.generation, 0) as generation,
         coalesce(delivered.state, 'absent') as state,
         coalesce(delivered.is_resynced, false) as is_resynced,
@@ -89,6 +92,7 @@ retold as (
         desired_snapshots.payload,
         desired_snapshots.payload_hash,
         delivered_snapshots.handle as known_handle,
+        delivered_snapshots.recipient_type as known_type,
         delivered_snapshots.generation,
         delivered_snapshots.state,
         false as is_resynced,
@@ -143,7 +147,7 @@ asserts as (
 leaving as (
     select
         compared.*,
-        syncs.recipient_type,
+        coalesce(compared.known_type, syncs.recipient_type) as recipient_type,
         syncs.mapping_version,
         syncs.mode,
         syncs.state = 'retired' as is_retired

@@ -68,6 +68,7 @@ final as (
     select
         proven.sync_name,
         proven.recipient_key,
+        proven.recipient_type,
         proven.handle,
         coalesce(profile_ids.profile_id, proven.profile_id) as profile_id,
         case when is_resynced then 'unknown' else proven.state end as state,

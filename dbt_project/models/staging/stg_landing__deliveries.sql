@@ -18,6 +18,7 @@ final as (
         op_id,
         attempt_id,
         recipient_key,
+        recipient_type,
         profile_id,
         handle,
         action,

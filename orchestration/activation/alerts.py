@@ -87,6 +87,7 @@ def conditions(settings: Settings, memory: Memory, now: datetime) -> dict[str, s
             **_held(connection, wanted.approved),
             **_stale(connection, settings, now),
             **_refused(connection, tail),
+            **_left_behind(connection),
         }
     for sync_name, recipients in erasures.items():
         open_ = recipients & due_recipients(wanted, sync_name, tail)
@@ -110,6 +111,21 @@ def _held(
         f"guard|{sync}|{guard}": f"{sync}: {count} changes are held back by {guard}. Look: python -m orchestration.activation plan {sync}"
         for sync, guard, count in rows
         if sync not in approved
+    }
+
+
+def _left_behind(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Syncs whose row was taken away while people were there."""
+    rows = connection.execute(
+        """
+        select sync_name, count(*) from activation.int_sync_delivered
+        where is_present and sync_name not in (select sync_name from seeds.syncs)
+        group by sync_name
+        """
+    ).fetchall()
+    return {
+        f"left|{sync}": f"{sync}: {count} people are still where this sync put them, and it has no row any more. Put the row back with the state retired, and they are taken back."
+        for sync, count in rows
     }
 
 

@@ -40,6 +40,9 @@ class Dbt:
     def datediff(self, first: str, second: str, part: str) -> str:
         return f"date_diff('{part}', {first}, {second})"
 
+    def dateadd(self, part: str, number: int | str, moment: str) -> str:
+        return f"date_add({moment}, interval ({number}) {part})"
+
 
 class Model:
     """One rendered model: its SQL, its config, what it reads."""

@@ -1,0 +1,322 @@
+-- Everything that is not as it was, in one list: what, at whom, where, and what to do.
+-- Whoever is told reads this table; how each thing is judged is the business of the
+-- models it comes from, and the thresholds are vars.
+with
+
+volumes as (select * from {{ ref('obs_volumes') }}),
+
+rates as (select * from {{ ref('obs_source_rates') }}),
+
+property_changes as (select * from {{ ref('obs_property_changes') }}),
+
+property_days as (select * from {{ ref('obs_property_days') }}),
+
+landed as (select * from {{ ref('stg_landing__events') }}),
+
+rejects as (select * from {{ ref('stg_landing__rejects') }}),
+
+memberships as (select * from {{ ref('fct_audience_membership') }}),
+
+attempts as (select * from {{ ref('fct_sync_attempts') }}),
+
+decisions as (select * from {{ ref('fct_journey_decisions') }}),
+
+candidates as (select * from {{ ref('int_journey_candidates') }}),
+
+-- Yesterday is the last whole day.
+yesterdays as (
+    select * from volumes
+    where
+        verdict in ('silent', 'low', 'high')
+        and volume_date = {{ days_before(as_of(), 1) }}
+),
+
+odd_sources as (
+    select source_id from yesterdays
+    where event_name is null
+),
+
+-- What befalls all of a source is said once.
+told_volumes as (
+    select yesterdays.*
+    from yesterdays
+    left join odd_sources on yesterdays.source_id = odd_sources.source_id
+    where yesterdays.event_name is null or odd_sources.source_id is null
+),
+
+odd_volumes as (
+    select
+        case verdict
+            when 'silent' then 'source_silent'
+            when 'low' then 'volume_low'
+            else 'volume_high'
+        end as finding,
+        source_id,
+        coalesce(event_name, 'all events') as place,
+        volume_date as found_date,
+        cast(event_count as {{ dbt.type_string() }}) || ' events' as observed,
+        cast(expected_count as {{ dbt.type_string() }}) || ' give or take '
+        || cast(tolerance as {{ dbt.type_string() }}) as expected,
+        case verdict
+            when 'high'
+                then
+                    'Does something send twice, or to the wrong place? Look at'
+                    || ' obs_source_rates. A holiday or a campaign: add its day'
+                    || ' to seeds/holidays.csv'
+            else
+                'Is its sender running, is its key valid (python -m ingestion keys'
+                || ' list), was it refused (python -m ingestion rejects list)? A'
+                || ' holiday: add its day to seeds/holidays.csv'
+        end as remedy
+    from told_volumes
+),
+
+odd_rates as (
+    select
+        'rate_' || measure as finding,
+        source_id,
+        measure as place,
+        received_date as found_date,
+        cast(percentage as {{ dbt.type_string() }}) || ' %' as observed,
+        cast(past_percentage as {{ dbt.type_string() }}) || ' %' as expected,
+        case measure
+            when 'duplicates'
+                then
+                    'Two senders of one source? Nothing is counted twice, but look'
+                    || ' for a second tag, or a queue that resends'
+            when 'rejects'
+                then
+                    'Read the reasons (python -m ingestion rejects list), correct'
+                    || ' the sender or the contract, then replay'
+            when 'nameless'
+                then
+                    'Its events name nobody: is consent asked for anew, or an'
+                    || ' identifier renamed? Compare'
+                    || ' python -m orchestration.event_log tail'
+            else
+                'Is the clock of the sender right, in UTC, and does it say sentAt'
+                || ' so that we can correct it?'
+        end as remedy
+    from rates
+    where
+        is_breached
+        and received_date >= {{ days_before(as_of(), 1) }}
+),
+
+changed_properties as (
+    select
+        case
+            when change = 'other type' then 'property_type'
+            when change = 'vanished' and property like 'consent.%'
+                then 'consent_vanished'
+            else 'property_' || change
+        end as finding,
+        source_id,
+        event_name || '.' || property as place,
+        received_date as found_date,
+        case
+            when change = 'other type' then 'type ' || value_type
+            else cast(coverage_percent as {{ dbt.type_string() }}) || ' % have it'
+        end as observed,
+        case
+            when change = 'other type' then 'another type'
+            else cast(past_coverage_percent as {{ dbt.type_string() }}) || ' %'
+        end as expected,
+        case
+            when change = 'new'
+                then 'Tell whoever reads it; if it replaces one that vanished, map it'
+            when property like 'consent.%'
+                then
+                    'Nobody new is consented by it: put the column back into the'
+                    || ' extract, or correct consent in sources/' || source_id || '.yml'
+            else
+                'Ask the owner what was released; map the new name or type in'
+                || ' sources/' || source_id || '.yml, or in the seed that reads it'
+        end as remedy
+    from property_changes
+),
+
+junk_identifiers as (
+    select
+        'junk_identifier' as finding,
+        source_id,
+        property as place,
+        received_date as found_date,
+        'one value beside ' || cast(largest_crowd_count as {{ dbt.type_string() }})
+        || ' sets of identifiers' as observed,
+        'at most {{ var("junk_crowd") }} in a day' as expected,
+        'See which: python -m orchestration.event_log crowds ' || source_id
+        || '. Then a row in seeds/blocked_identifiers.csv, and correct the sender'
+            as remedy
+    from property_days
+    where
+        largest_crowd_count > {{ var('junk_crowd') }}
+        and received_date >= {{ days_before(as_of(), 1) }}
+),
+
+two_versions as (
+    select
+        'trigger_versions' as finding,
+        source_id,
+        name as place,
+        max(cast(received_at as date)) as found_date,
+        'versions ' || min(contract_version) || ' and ' || max(contract_version)
+            as observed,
+        'one version' as expected,
+        'Parts of the sender were not released: bring all of them to '
+        || max(contract_version) as remedy
+    from landed
+    where
+        shape = 'trigger'
+        and received_at >= {{ as_of() }} - interval '24' hour
+    group by source_id, name
+    having count(distinct contract_version) > 1
+),
+
+refused_triggers as (
+    select
+        'trigger_refused' as finding,
+        source_id,
+        coalesce(endpoint, '/triggers') as place,
+        max(cast(received_at as date)) as found_date,
+        cast(count(*) as {{ dbt.type_string() }}) || ' calls refused' as observed,
+        'none' as expected,
+        'The sender speaks a version that is not declared: ' || min(detail)
+        || '. Correct it, or add the version, then replay' as remedy
+    from rejects
+    where
+        code in ('unknown_trigger', 'invalid_trigger')
+        and received_at >= {{ as_of() }} - interval '24' hour
+    group by source_id, coalesce(endpoint, '/triggers')
+    having count(*) >= {{ var('trigger_refused_from') }}
+),
+
+audience_sizes as (
+    select
+        audience_name,
+        count(case when exited_at is null then 1 end) as member_count,
+        count(
+            case when exited_at > {{ as_of() }} - interval '24' hour then 1 end
+        ) as exit_count
+    from memberships
+    group by audience_name
+),
+
+shrunk_audiences as (
+    select
+        case when member_count = 0 then 'audience_emptied' else 'audience_shrank' end
+            as finding,
+        'millrace' as source_id,
+        audience_name as place,
+        cast({{ as_of() }} as date) as found_date,
+        cast(member_count as {{ dbt.type_string() }}) || ' members' as observed,
+        cast(member_count + exit_count as {{ dbt.type_string() }}) || ' a day ago'
+            as expected,
+        'Ask for somebody who left: python -m orchestration.audience why '
+        || audience_name || ' <identifier>; its syncs wait for approval' as remedy
+    from audience_sizes
+    where
+        member_count + exit_count >= {{ var('audience_judged_from') }}
+        and 100.0 * exit_count
+        > {{ var('audience_shrunk_percent') }} * (member_count + exit_count)
+),
+
+attempted as (
+    select
+        sync_name,
+        account,
+        count(*) as attempt_count,
+        count(case when outcome = 'rejected' then 1 end) as rejected_count,
+        count(case when outcome in ('retry', 'unknown') then 1 end) as failed_count
+    from attempts
+    where attempted_at >= {{ as_of() }} - interval '24' hour
+    group by sync_name, account
+),
+
+refusing_destinations as (
+    select
+        case
+            when
+                rejected_count >= {{ var('refusals_from') }}
+                and 10 * rejected_count >= attempt_count
+                then 'destination_rejects'
+            else 'destination_fails'
+        end as finding,
+        coalesce(account, 'millrace') as source_id,
+        sync_name as place,
+        cast({{ as_of() }} as date) as found_date,
+        cast(rejected_count as {{ dbt.type_string() }}) || ' rejected and '
+        || cast(failed_count as {{ dbt.type_string() }}) || ' failed of '
+        || cast(attempt_count as {{ dbt.type_string() }}) as observed,
+        'hardly any' as expected,
+        'Read why in the details: python -m orchestration.why delivery '
+        || sync_name as remedy
+    from attempted
+    where
+        (
+            rejected_count >= {{ var('refusals_from') }}
+            and 10 * rejected_count >= attempt_count
+        )
+        or (
+            failed_count >= {{ var('refusals_from') }}
+            and 2 * failed_count >= attempt_count
+        )
+),
+
+untold_journeys as (
+    select
+        'journey_untold' as finding,
+        'millrace' as source_id,
+        decisions.journey as place,
+        cast({{ as_of() }} as date) as found_date,
+        cast(count(*) as {{ dbt.type_string() }})
+        || ' entered and were not told for over an hour' as observed,
+        'told within minutes' as expected,
+        'Are the sensors relay_one and relay_two on (relayed journeys), is publish'
+        || ' run? python -m orchestration.why journey ' || decisions.journey as remedy
+    from decisions
+    inner join candidates
+        on
+            decisions.journey = candidates.journey
+            and decisions.candidate_id = candidates.candidate_id
+    where
+        decisions.is_latest
+        and decisions.outcome = 'entered'
+        and not candidates.is_delivered
+        and decisions.decided_at < {{ as_of() }} - interval '1' hour
+    group by decisions.journey
+),
+
+together as (
+    select * from odd_volumes
+    union all
+    select * from odd_rates
+    union all
+    select * from changed_properties
+    union all
+    select * from junk_identifiers
+    union all
+    select * from two_versions
+    union all
+    select * from refused_triggers
+    union all
+    select * from shrunk_audiences
+    union all
+    select * from refusing_destinations
+    union all
+    select * from untold_journeys
+),
+
+final as (
+    select
+        finding,
+        source_id,
+        place,
+        found_date,
+        observed,
+        expected,
+        remedy
+    from together
+)
+
+select * from final

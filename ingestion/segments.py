@@ -162,6 +162,12 @@ def archived_segments(root: Path, stream: str | None = None) -> list[Segment]:
     return _segments(root, stream, ARCHIVE)
 
 
+def archived_segment(root: Path, stream: str, name: str) -> Segment:
+    """One archived segment, by its name. Raises FileNotFoundError."""
+    path = root / stream / ARCHIVE / f"{name}{SUFFIX[ARCHIVE]}"
+    return Segment(name, stream, path, path.stat().st_size)
+
+
 def _segments(root: Path, stream: str | None, state: str) -> list[Segment]:
     found = []
     for path in root.glob(f"{stream or '*'}/{state}/*{SUFFIX[state]}"):

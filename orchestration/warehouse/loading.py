@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 
@@ -17,9 +18,13 @@ from ingestion.connectors.declarations import Source
 from ingestion.connectors.loading import load_sources
 from ingestion.contracts import STREAMS
 from ingestion.crash_points import reached
+from ingestion.segments import archived_segment
 from ingestion.settings import Settings
 from orchestration.journeys import load_journeys
 from orchestration.journeys.relation import as_row
+from orchestration.privacy.rewriting import came_back, forget_originals, rewrite
+from orchestration.privacy.sieve import Changes, Sieve
+from orchestration.privacy.tombstones import read_register
 from orchestration.warehouse.isolating import BadLine, isolate
 from orchestration.warehouse.phones import extend_phone_numbers
 from orchestration.warehouse.schema import (
@@ -50,6 +55,18 @@ class LoadResult:
     rejected: Counter[str] = field(default_factory=Counter)
     by_source: Counter[tuple[str, str]] = field(default_factory=Counter)
     phone_numbers: int = 0
+    forbidden: int = (
+        0  # lines taken out, because somebody is erased or their time is over
+    )
+
+
+class Loader(NamedTuple):
+    """What every step of one load works with."""
+
+    connection: duckdb.DuckDBPyConnection
+    settings: Settings
+    sieve: Sieve
+    result: LoadResult
 
 
 def load(settings: Settings) -> LoadResult:
@@ -60,6 +77,10 @@ def load(settings: Settings) -> LoadResult:
     with warehouse(settings.warehouse) as connection:
         create_raw(connection)
         result = LoadResult()
+        loader = Loader(
+            connection, settings, Sieve(connection, read_register(settings)), result
+        )
+        forget_originals(settings)
         ledger = dict(
             connection.execute("select segment, sha256 from raw.loads").fetchall()
         )
@@ -73,10 +94,51 @@ def load(settings: Settings) -> LoadResult:
             if segment.name in ledger:
                 archive(measure(segment), settings.landing)
                 result.finished += 1
+        _sieve_what_came_back(loader)
         waiting = {s.name: s for s in [*archived, *sealed] if s.name not in ledger}
         for batch in _batches(waiting.values()):
-            _load(connection, settings, batch, result)
+            _load(loader, batch)
     return result
+
+
+def _sieve_what_came_back(loader: Loader) -> None:
+    """A backup that was put back over the archive brings back nobody, whether it is loaded anew or was loaded before."""
+    for segment in came_back(loader.settings):
+        measured, stream = measure(segment), segment.stream
+        if not measured.bytes:
+            continue
+        columns = ", ".join(f'"{name}"' for name in contract_columns(STREAMS[stream]))
+        loader.connection.execute(
+            f"create or replace temp table came_back as select {columns}, $name as _segment "
+            f"from {_reader(stream)} where {_is_record(stream)}",
+            {
+                "files": [str(measured.path)],
+                "name": segment.name,
+            },
+        )
+        changes = loader.sieve.forbidden(stream, "came_back")
+        _take_out(loader, [measured], changes or {segment.name: {}})
+
+
+def _take_out(
+    loader: Loader, batch: list[Measured], changes: Changes
+) -> list[Measured]:
+    """The segments without what is forbidden, archived, so that the files hold no more than the tables."""
+    taken = []
+    for segment in batch:
+        if segment.name in changes:
+            if not segment.is_archived:
+                archive(segment, loader.settings.landing)
+            copy = archived_segment(
+                loader.settings.landing, segment.stream, segment.name
+            )
+            entry = rewrite(loader.settings, copy, changes[segment.name])
+            loader.result.forbidden += entry.lines_before - entry.lines
+            segment = measure(
+                archived_segment(loader.settings.landing, segment.stream, segment.name)
+            )
+        taken.append(segment)
+    return taken
 
 
 def _refuse_changed(
@@ -114,30 +176,51 @@ def _batches(segments: Iterable[landing.Segment]) -> Iterator[list[Measured]]:
         yield batch
 
 
-def _load(
-    connection: duckdb.DuckDBPyConnection,
-    settings: Settings,
-    batch: list[Measured],
-    result: LoadResult,
-) -> None:
+def _load(loader: Loader, batch: list[Measured], is_sieved: bool = False) -> None:
     """Load a batch as a whole; if it does not load so, segment by segment; at last line by line."""
+    connection, settings, sieve, result = loader
     first = _next_load_id(connection)
     try:
         with _transaction(connection):
             _insert_whole(connection, batch, first, result)
+            _refuse_forbidden(sieve, batch, first, is_sieved)
     except _NotWholeError:
         if len(batch) == 1:
-            _insert_isolated(connection, settings, batch[0], first, result)
+            try:
+                _insert_isolated(loader, batch[0], first, is_sieved)
+            except _ForbiddenError as error:
+                return _load(loader, _take_out(loader, batch, error.changes), True)
         else:
             for segment in batch:
-                _load(connection, settings, [segment], result)
-            return
+                _load(loader, [segment])
+            return None
+    except _ForbiddenError as error:
+        return _load(loader, _take_out(loader, batch, error.changes), True)
     reached("loader.committed")
     _count(connection, batch[0].stream, first, result)
     result.segments += len(batch)
     for segment in batch:
         if not segment.is_archived:
             archive(segment, settings.landing)
+    return None
+
+
+class _ForbiddenError(Exception):
+    """The batch holds what the register of privacy forbids; the tables must not see it."""
+
+    def __init__(self, changes: Changes) -> None:
+        super().__init__()
+        self.changes = changes
+
+
+def _refuse_forbidden(
+    sieve: Sieve, batch: list[Measured], first: int, is_sieved: bool
+) -> None:
+    stream = batch[0].stream
+    if is_sieved:
+        return
+    if changes := sieve.forbidden(stream, f"raw.{stream}", f"_load_id >= {first}"):
+        raise _ForbiddenError(changes)
 
 
 class _NotWholeError(Exception):
@@ -184,13 +267,10 @@ def _insert_whole(
 
 
 def _insert_isolated(
-    connection: duckdb.DuckDBPyConnection,
-    settings: Settings,
-    segment: Measured,
-    load_id: int,
-    result: LoadResult,
+    loader: Loader, segment: Measured, load_id: int, is_sieved: bool
 ) -> None:
     """The slow path: load the lines that can be read, and keep the others with their reason."""
+    connection, settings, sieve, result = loader
     stream = segment.stream
     scratch = settings.warehouse.parent / "isolating.ndjson"
     try:
@@ -208,6 +288,7 @@ def _insert_isolated(
             _keep_bad_lines(connection, segment, split.bad)
             _record(connection, segment, load_id, rejected=len(split.bad))
             result.phone_numbers += extend_phone_numbers(connection, [stream], load_id)
+            _refuse_forbidden(sieve, [segment], load_id, is_sieved)
             reached("loader.inserted")
     finally:
         scratch.unlink(missing_ok=True)

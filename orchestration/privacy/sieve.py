@@ -1,0 +1,327 @@
+"""What the register forbids in rows of a stream: which are to go, and which only name somebody who went.
+
+SQL over any relation with the columns of raw.<stream>, so that the loader, an erasure, the retention and a restored
+backup are held against the very same rules. Taking rows out of files is rewriting.py.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import duckdb
+
+from ingestion.contracts import STREAMS
+from ingestion.contracts.base import ExtractRow, OwnFact
+from orchestration.privacy.tombstones import PROFILE, WORD, Register
+from orchestration.warehouse.schema import contract_columns
+
+
+@dataclass(frozen=True)
+class Drop:
+    """The record goes."""
+
+
+@dataclass(frozen=True)
+class Redact:
+    """The record is somebody else's: these values in it are taken out."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Seal:
+    """A request of the person: its identifiers become tombstones, and how it was proved is forgotten."""
+
+    values: tuple[str, ...] = ()
+
+
+Change = Drop | Redact | Seal
+Changes = dict[str, dict[str, Change]]
+"""Segment → record → what becomes of it."""
+
+# What a text may name somebody by: an address, a number in E.164, the hash of an address.
+_MENTION = r"[^\s\"@<>,;:\\()\[\]{}]+@[^\s\"@<>,;:\\()\[\]{}]+|\+[0-9]{8,15}|\b[0-9a-fA-F]{64}\b"
+_MAY_MENTION = r"@|\+[0-9]{8}|[0-9a-fA-F]{64}"
+# A refused text has no form yet: every word of it may be an identifier.
+_WORDS = r"[^\s\"'':,;{}\[\]()<>&=\\]+"
+
+_Action = Callable[[list[str] | None], Change]
+
+
+def _drop(_: list[str] | None) -> Change:
+    return Drop()
+
+
+def _redact(values: list[str] | None) -> Change:
+    return Redact(tuple(values or ()))
+
+
+def _seal(values: list[str] | None) -> Change:
+    return Seal(tuple(values or ()))
+
+
+class Sieve:
+    """The register beside one connection. `owners` is the relation (record_id, profile_id) that says whose a record is;
+    without it a record that names an erased person is taken to be theirs."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        register: Register,
+        owners: str | None = None,
+    ) -> None:
+        self._connection, self._register, self._owners = connection, register, owners
+        self._is_ready = False
+
+    def forbidden(self, stream: str, relation: str, where: str = "true") -> Changes:
+        """What is to become of the rows of `relation`, a relation with the columns of raw.<stream>."""
+        if self._register.is_empty:
+            return {}
+        self._prepare()
+        rows = f"(select * from {relation} where {where})"
+        changes: Changes = defaultdict(dict)
+        for query, action in self._queries(stream, rows):
+            for record_id, segment, values in self._ask(query):
+                # The first word counts: whatever goes needs no redaction.
+                changes[segment].setdefault(str(record_id), action(values))
+        return dict(changes)
+
+    def bad_lines(self, where: str = "true") -> dict[str, set[str]]:
+        """Segment → unreadable lines, as raw.load_rejects keeps them, that name an erased person."""
+        if not self._register.tombstones:
+            return {}
+        self._prepare()
+        found = self._ask(
+            f"""
+            with words as (
+                select segment, raw, unnest(regexp_extract_all(raw, '{_WORDS}')) as word
+                from raw.load_rejects where {where}
+            )
+            select distinct words.segment, words.raw, null from words
+            inner join tombstones on {self._hash(f"'{WORD}'", "lower(words.word)")} = tombstones.hash
+            where tombstones.kind = 'erasure'
+            """
+        )
+        lines: dict[str, set[str]] = defaultdict(set)
+        for segment, raw, _ in found:
+            lines[segment].add(raw)
+        return lines
+
+    def _queries(self, stream: str, rows: str) -> Iterable[tuple[str, "_Action"]]:
+        contract = STREAMS[stream]
+        if before := self._register.retention.get(stream):
+            yield (
+                f"select record_id, _segment, null from {rows} where received_at < timestamp '{before}'",
+                _drop,
+            )
+        if not self._register.tombstones:
+            return
+        yield (
+            f"select record_id, _segment, null from {rows} where record_id in (from erased_records)",
+            _drop,
+        )
+        if stream == "privacy_requests":
+            yield self._requests(rows), _seal
+        elif issubclass(contract, OwnFact):
+            yield self._facts(stream, rows), _drop
+        elif stream == "rejects":
+            yield self._rejects(rows), _drop
+        elif "identifiers" in contract.model_fields:
+            is_extract = issubclass(contract, ExtractRow)
+            yield self._named(rows, is_extract, theirs=True), _drop
+            if self._owners:
+                yield self._named(rows, is_extract, theirs=False), _redact
+            yield self._mentions(stream, rows), _redact
+
+    def _named(self, rows: str, is_extract: bool, theirs: bool) -> str:
+        """Records that name an erased or suppressed person among their identifiers: theirs, or somebody else's."""
+        # An extract says again what it said before; only an event says that something happened since.
+        too_old = (
+            "true"
+            if is_extract
+            else "least(rows.occurred_at, rows.received_at) <= found.at"
+        )
+        others = f"""
+            select owners.record_id from {self._owners} as owners
+            inner join found on owners.record_id = found.record_id
+            where {self._hash(f"'{PROFILE}'", "owners.profile_id")} not in (select hash from tombstones)
+        """
+        whose = f"rows.record_id {'not in' if theirs else 'in'} ({others})"
+        return f"""
+            with given as (
+                select record_id, source_id, unnest(identifiers, recursive := true) from {rows}
+            ),
+            known as (
+                {self._known("given")}
+            ),
+            found as (
+                select given.record_id, given.value, known.kind, known.at
+                from given
+                inner join known on given.source_id = known.source_id
+                    and given.type = known.type and given.value = known.value
+            )
+            select rows.record_id, rows._segment, list(distinct found.value)
+            from {rows} as rows
+            inner join found on rows.record_id = found.record_id
+            where case found.kind when 'suppression' then rows.received_at > found.at else {too_old} end
+                and {whose if self._owners else "true"}
+            group by all
+        """
+
+    def _known(self, given: str) -> str:
+        """Identifiers, as they were spelled, that a tombstone is about. Each spelling is hashed once."""
+        return f"""
+            select spelled.source_id, spelled.type, spelled.value, tombstones.*
+            from (
+                select distinct given.source_id, given.type, given.value,
+                    case given.type
+                        when 'email' then lower(nfc_normalize(trim(given.value)))
+                        when 'email_sha256' then lower(trim(given.value))
+                        when 'phone' then coalesce(phones.e164, trim(given.value))
+                        else trim(given.value)
+                    end as form
+                from {given} as given
+                left join raw.sources as sources on given.source_id = sources.source_id
+                left join raw.phone_numbers as phones
+                    on given.type = 'phone' and trim(given.value) = phones.value
+                    and coalesce(sources.default_region, '') = phones.region
+            ) as spelled
+            inner join tombstones on {self._hash("spelled.type", "spelled.form")} = tombstones.hash
+        """
+
+    def _mentions(self, stream: str, rows: str) -> str:
+        """Records of others whose payload names an erased person by address, number or hash."""
+        payloads = [
+            f'cast("{name}" as varchar)'
+            for name, kind in contract_columns(STREAMS[stream]).items()
+            if kind == "json"
+        ]
+        return f"""
+            with texts as (
+                select record_id, _segment, received_at, concat_ws(' ', {", ".join(payloads)}) as text from {rows}
+            ),
+            words as (
+                select record_id, _segment, received_at, unnest(regexp_extract_all(text, '{_MENTION}')) as word
+                from texts where regexp_matches(text, '{_MAY_MENTION}')
+            ),
+            known as (
+                select spelled.word, tombstones.at
+                from (select distinct word from words) as spelled
+                inner join tombstones on {self._hash(f"'{WORD}'", "lower(spelled.word)")} = tombstones.hash
+                where tombstones.kind = 'erasure'
+            )
+            select words.record_id, words._segment, list(distinct words.word)
+            from words inner join known on words.word = known.word
+            where words.received_at <= known.at
+            group by all
+        """
+
+    def _rejects(self, rows: str) -> str:
+        return f"""
+            with texts as (
+                select record_id, _segment, received_at, concat_ws(
+                    ' ', case encoding when 'base64' then try(decode(from_base64(raw))) else raw end, envelope
+                ) as text
+                from {rows}
+            ),
+            words as (
+                select record_id, _segment, received_at, unnest(regexp_extract_all(text, '{_WORDS}')) as word from texts
+            )
+            select distinct words.record_id, words._segment, null
+            from words
+            inner join tombstones on {self._hash(f"'{WORD}'", "lower(words.word)")} = tombstones.hash
+            where case tombstones.kind
+                when 'suppression' then words.received_at > tombstones.at else words.received_at <= tombstones.at
+            end
+        """
+
+    def _facts(self, stream: str, rows: str) -> str:
+        """Our own facts about the person; those that a removal still needs stay."""
+        named = [
+            self._hash(kind, value)
+            for kind, value in {
+                "identity_changes": [
+                    ("identifier_type", "identifier_value"),
+                    (f"'{PROFILE}'", "profile_id"),
+                ],
+                "membership_changes": [(f"'{PROFILE}'", "profile_id")],
+                "journey_decisions": [
+                    (f"'{PROFILE}'", "recipient"),
+                    (
+                        f"'{WORD}'",
+                        "case when recipient = '' then lower(recipient_key) end",
+                    ),
+                ],
+                "deliveries": [
+                    (f"'{PROFILE}'", "profile_id"),
+                    (
+                        f"'{WORD}'",
+                        "case when profile_id is null then lower(recipient_key) end",
+                    ),
+                ],
+            }[stream]
+        ]
+        sync = "sync_name" if stream == "deliveries" else "null"
+        return f"""
+            with named as (
+                select record_id, _segment, received_at, {sync} as sync_name, unnest([{", ".join(named)}]) as hash
+                from {rows}
+            )
+            select distinct named.record_id, named._segment, null
+            from named
+            inner join tombstones on named.hash = tombstones.hash
+            where tombstones.kind = 'erasure' and named.received_at <= tombstones.facts_at
+                and not coalesce(list_contains(tombstones.open_syncs, named.sync_name), false)
+        """
+
+    def _requests(self, rows: str) -> str:
+        """Requests of the person; while a destination has not answered, the erasure itself is still needed as it is."""
+        return f"""
+            with given as (
+                select record_id, source_id, received_at, unnest(identifiers, recursive := true) from {rows}
+            ),
+            known as (
+                {self._known("given")}
+            )
+            select distinct rows.record_id, rows._segment, list(distinct given.value)
+            from {rows} as rows
+            inner join given on rows.record_id = given.record_id
+            inner join known on given.source_id = known.source_id
+                and given.type = known.type and given.value = known.value
+            where known.kind = 'erasure' and known.open_syncs = [] and rows.received_at <= known.facts_at
+            group by all
+        """
+
+    def _hash(self, kind: str, value: str) -> str:
+        return f"sha256('{self._register.key}|' || {kind} || '|' || {value})"
+
+    def _ask(self, query: str) -> list[tuple[str, str, list[str] | None]]:
+        return self._connection.execute(query).fetchall()
+
+    def _prepare(self) -> None:
+        if self._is_ready:
+            return
+        self._connection.execute(
+            """
+            create or replace temp table tombstones
+                (hash varchar, request_id varchar, kind varchar, at timestamp, facts_at timestamp, open_syncs varchar[]);
+            create or replace temp table erased_records (record_id uuid);
+            """
+        )
+        for each in self._register.tombstones:
+            self._connection.execute(
+                "insert into tombstones select unnest($hashes::varchar[]), $id, $kind, $at, $facts_at, $open::varchar[]",
+                {
+                    "hashes": sorted(each.hashes),
+                    "id": each.request_id,
+                    "kind": each.kind,
+                    "at": each.at,
+                    "facts_at": each.facts_at,
+                    "open": list(each.open_syncs),
+                },
+            )
+        records = [r for each in self._register.tombstones for r in each.records]
+        self._connection.execute(
+            "insert into erased_records select unnest(?::varchar[])::uuid", [records]
+        )
+        self._is_ready = True

@@ -9,13 +9,13 @@ import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any, TextIO
 
 import dagster as dg
 
 from ingestion.settings import Settings
 from orchestration.assets.layers import is_own_fact
+from orchestration.logical_time import last_run_file
 
 EVERY = (
     20  # without a terminal, one line per so many tables is enough to see that it moves
@@ -59,10 +59,6 @@ class RunReport:
         draft = path.with_suffix(".draft")
         draft.write_text(json.dumps(asdict(self), indent=2) + "\n")
         draft.replace(path)
-
-
-def last_run_file(settings: Settings) -> Path:
-    return settings.home.resolve() / "last_run.json"
 
 
 def last_run(settings: Settings) -> RunReport | None:

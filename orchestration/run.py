@@ -16,7 +16,6 @@ import dagster as dg
 
 from ingestion.connectors import SourceError, load_sources
 from ingestion.settings import Settings, settings
-from orchestration.assets.layers import parse_as_of
 from orchestration.instance import (
     BY_COMMAND,
     RunUnderWayError,
@@ -25,6 +24,7 @@ from orchestration.instance import (
     prepare_environment,
 )
 from orchestration.jobs import JOBS, refresh_config
+from orchestration.logical_time import parse_as_of
 from orchestration.progress import Progress, RunReport, terminal
 from orchestration.warehouse.ledger import distinct_events
 from orchestration.warehouse.schema import read_copy

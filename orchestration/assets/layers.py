@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ingestion.contracts import STREAMS
 from ingestion.contracts.base import OwnFact
+from orchestration.logical_time import parse_as_of
 
 PUBLISHED = dg.AssetKey(["published", "warehouse"])
 
@@ -78,14 +79,3 @@ def logical_time(context: dg.AssetExecutionContext, config: Refresh) -> datetime
     record = context.instance.get_run_record_by_id(context.run_id)
     created = record.create_timestamp if record else datetime.now(UTC)
     return created.astimezone(UTC).replace(tzinfo=None, second=0, microsecond=0)
-
-
-def parse_as_of(text: str) -> datetime:
-    """A moment in ISO 8601 as naive UTC. Raises ValueError with a sentence."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError(
-            f"as_of is {text!r}, which is no time; write it like 2026-01-31T00:00:00 (UTC)."
-        ) from error
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

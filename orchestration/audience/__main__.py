@@ -12,7 +12,7 @@ from orchestration.audience.loading import RuleError
 from orchestration.audience.preview import preview, read_audience
 from orchestration.audience.register import write
 from orchestration.audience.why import Why, why
-from orchestration.identity.preview import last_as_of
+from orchestration.logical_time import last_as_of
 from orchestration.profile.reading import profile_of
 from orchestration.warehouse.schema import read_copy
 

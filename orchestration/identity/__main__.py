@@ -14,14 +14,14 @@ from typing import Protocol
 import duckdb
 
 from ingestion.settings import settings
-from orchestration.assets.layers import parse_as_of
 from orchestration.identity.as_of import NoSuchPositionError, graph_as_of
 from orchestration.identity.explain import explain, explain_profile
 from orchestration.identity.finding import NotFoundError, find
 from orchestration.identity.graph import component
 from orchestration.identity.picture import component_svg
-from orchestration.identity.preview import NoLogicalTimeError, preview
+from orchestration.identity.preview import preview
 from orchestration.identity.scratch import BuildFailedError
+from orchestration.logical_time import NoLogicalTimeError, parse_as_of
 from orchestration.warehouse.schema import read_copy
 
 REFUSALS = (

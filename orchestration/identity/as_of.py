@@ -14,8 +14,8 @@ import duckdb
 
 from ingestion.contracts import STREAMS
 from ingestion.settings import Settings
-from orchestration.assets.layers import parse_as_of
 from orchestration.identity.scratch import build, copy_loads, scratch
+from orchestration.logical_time import parse_as_of
 from orchestration.warehouse.schema import read_copy
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.settings import Settings
-from orchestration.assets.layers import parse_as_of
 from orchestration.identity.comparing import (
     AudienceMove,
     Change,
@@ -25,15 +24,10 @@ from orchestration.identity.comparing import (
 )
 from orchestration.identity.picture import visible
 from orchestration.identity.scratch import build, copy_all, scratch
-from orchestration.progress import last_run
-from orchestration.warehouse.schema import read_copy
+from orchestration.logical_time import last_as_of
 
 # Changes shown to a person of each kind, the largest first. --json has all.
 SHOWN = 10
-
-
-class NoLogicalTimeError(LookupError):
-    """Nobody knows at which logical time the read copy was refreshed."""
 
 
 @dataclass
@@ -105,22 +99,6 @@ def compare(before: Path, after: Path, as_of: datetime, audiences: bool) -> Prev
             identifiers=identifier_changes(connection),
             audiences=list(audience_moves(connection)) if audiences else [],
         )
-
-
-def last_as_of(settings: Settings) -> datetime:
-    """The logical time of the run that made the read copy."""
-    report = last_run(settings)
-    if report and report.succeeded and report.job != "publish":
-        return parse_as_of(report.as_of)
-    with read_copy(settings.published) as connection:
-        ((landed,),) = connection.execute(
-            "select max(as_of) from raw.membership_changes"
-        ).fetchall()
-    if landed is None:
-        raise NoLogicalTimeError(
-            "Nobody knows the logical time of the last refresh: say it with --as-of 2026-01-31T00:00:00."
-        )
-    return parse_as_of(str(landed))
 
 
 def _shown(changes: list[Change], sentence: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ Paths and switches that differ between machines belong here. Business choices ar
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 TENANT = r"^[a-z][a-z0-9_]{0,62}$"
@@ -51,7 +51,11 @@ class Settings(BaseSettings):
     )
     alerts: str | None = Field(
         default=None,
-        description="The destination that is told what needs a person, such as one of kind slack; the log if unset.",
+        description="Who is told what needs a person, separated by commas: destinations of kind slack or webhook, mailto:somebody@example.com; the log if unset.",
+    )
+    smtp: SecretStr | None = Field(
+        default=None,
+        description="The server for alerts by mail: smtp://user:password@host:587, or smtps://…",
     )
     extracts_dir: Path | None = Field(
         default=None,

@@ -17,6 +17,7 @@ from orchestration.assets.warehouse import (
 )
 from orchestration.checks import source_checks
 from orchestration.jobs import JOBS, reassert
+from orchestration.quality.checks import quality_checks
 from orchestration.resources import dbt_cli, dbt_project, platform
 from orchestration.schedules import SCHEDULES
 from orchestration.sensors import SENSORS
@@ -39,7 +40,7 @@ def batch() -> dg.Definitions:
     ]
     return dg.Definitions(
         assets=[*dg.map_asset_specs(with_defaults, assets)],
-        asset_checks=source_checks(sources),
+        asset_checks=[*source_checks(sources), quality_checks()],
         jobs=[*JOBS.values(), reassert],
         schedules=SCHEDULES,
         sensors=SENSORS,

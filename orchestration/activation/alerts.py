@@ -1,13 +1,14 @@
 """Telling people what needs them, once, and once more when it is over.
 
 What is wrong is read from the read copy and what was landed since; what was told already is a cursor that the caller
-keeps. Where it is told is a destination with the method `tell`, such as Slack; the caller logs it in any case.
+keeps. Where it is told is orchestration/quality/tellers.py's business; the caller logs it in any case.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, Protocol, cast
+from typing import Any
 
 import duckdb
 import orjson
@@ -16,20 +17,13 @@ from ingestion.landing import read_tail
 from ingestion.settings import Settings
 from orchestration.activation.plans import delivery_segments, staleness
 from orchestration.activation.waking import due_recipients, waiting
-from orchestration.destinations.register import load_destinations
+from orchestration.quality.findings import NEWS, read_findings
+from orchestration.quality.tellers import Teller, tellers
 from orchestration.warehouse.schema import read_copy
 
 REFUSED_CREDENTIALS = (401, 403)
 # A backlog grows when it is larger at the end of so many read copies in a row. Valid: 2 and up.
 GROWING_COPIES = 3
-
-
-class Teller(Protocol):
-    """Where alerts go."""
-
-    def tell(self, sentence: str) -> bool:
-        """Whether the sentence was taken. Never raises for what a network or a receiver does."""
-        ...
 
 
 @dataclass
@@ -53,10 +47,14 @@ def look_and_tell(
     cursor: str | None,
     now: datetime,
     teller: Teller | None = None,
+    further: Mapping[str, str] | None = None,
 ) -> tuple[str, list[str]]:
-    """One look: the new cursor, and the sentences that were told. What nobody took is told at the next look."""
+    """One look: the new cursor, and the sentences that were told. What nobody took is told at the next look.
+
+    `further` is what the caller knows to be wrong besides: key → sentence.
+    """
     memory = Memory.read(cursor)
-    wrong = conditions(settings, memory, now)
+    wrong = conditions(settings, memory, now) | dict(further or {})
     news = {key: said for key, said in wrong.items() if key not in memory.told}
     over = {key: said for key, said in memory.told.items() if key not in wrong}
     sentences = [*news.items()]
@@ -88,6 +86,7 @@ def conditions(settings: Settings, memory: Memory, now: datetime) -> dict[str, s
             **_stale(connection, settings, now),
             **_refused(connection, tail),
             **_left_behind(connection),
+            **_odd(connection),
         }
     for sync_name, recipients in erasures.items():
         open_ = recipients & due_recipients(wanted, sync_name, tail)
@@ -159,6 +158,12 @@ def _refused(
     }
 
 
+def _odd(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """What is not as it was."""
+    found = read_findings(connection)
+    return {each.key: each.sentence() for each in found if each.finding not in NEWS}
+
+
 def _overdue_erasures(
     connection: duckdb.DuckDBPyConnection, now: datetime
 ) -> dict[str, set[str]]:
@@ -203,14 +208,11 @@ def _growing(
 
 
 def _told(settings: Settings, sentence: str, teller: Teller | None) -> bool:
+    """Whether anybody took it, who is named; where nobody is, the log is enough."""
     if teller is not None:
         return teller.tell(sentence)
     if settings.alerts is None:
         return True
-    made = load_destinations(
-        settings.destinations_file, [settings.alerts], settings.outbox
-    )[settings.alerts]
-    try:
-        return hasattr(made, "tell") and cast(Teller, made).tell(sentence)
-    finally:
-        made.close()
+    with tellers(settings) as named:
+        taken = [each.tell(sentence) for each in named]
+    return any(taken)

@@ -76,7 +76,8 @@ class WebhookDestination:
 
     def send(self, sync: Sync, changes: Sequence[ActivationChange]) -> Answer:
         body = _body(sync, changes)
-        headers = self._signature(body, changes)
+        names = "\n".join(change.op_id for change in changes)
+        headers = self._signature(body, names)
         try:
             reply = self._http.ask(
                 "POST", self._url, body.encode(), headers, MAX_ANSWER_BYTES
@@ -85,14 +86,22 @@ class WebhookDestination:
             return failed.answer(changes)
         return _of_success(changes, reply)
 
+    def tell(self, sentence: str) -> bool:
+        """Send an alert, {"type": "alert", "timestamp": …, "data": {"sentence": …}}; whether it was answered 2xx."""
+        alert = {"type": "alert", "timestamp": _now(), "data": {"sentence": sentence}}
+        body = orjson.dumps(alert).decode()
+        headers = self._signature(body, sentence)
+        try:
+            self._http.ask("POST", self._url, body.encode(), headers, MAX_ANSWER_BYTES)
+        except NotDone:
+            return False
+        return True
+
     def close(self) -> None:
         self._http.close()
 
-    def _signature(
-        self, body: str, changes: Sequence[ActivationChange]
-    ) -> dict[str, str]:
+    def _signature(self, body: str, names: str) -> dict[str, str]:
         """Headers that prove who sent it; the id is the same whenever the same operations are sent again."""
-        names = "\n".join(change.op_id for change in changes)
         message_id = f"msg_{hashlib.sha256(names.encode()).hexdigest()[:32]}"
         # The library replaces the zone instead of converting: only a UTC time is signed right.
         now = datetime.now(UTC)
@@ -104,10 +113,14 @@ class WebhookDestination:
         }
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
 def _body(sync: Sync, changes: Sequence[ActivationChange]) -> str:
     message = {
         "type": "audience.changed",
-        "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        "timestamp": _now(),
         "data": {
             "sync": sync.sync_name,
             "audience": sync.audience_name,

@@ -32,7 +32,8 @@ def _compile(asked: argparse.Namespace) -> int:
         print(f"{'wrote' if path.exists() else 'removed'} {path.name}")
     if not changed:
         print("Everything is up to date.")
-    return 0
+        return 0
+    return _check(asked)
 
 
 def _check(asked: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """What a rule may ask: the columns of public models and their kinds, as the models' own yml files declare them."""
 
+import csv
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.contracts.strict_yaml import read_yaml
-from ingestion.settings import PROJECT_ROOT
+from ingestion.settings import PROJECT_ROOT, settings
 
 MODELS = PROJECT_ROOT / "dbt_project/models"
 # What depends on the clock by its very name: told to a destination, it would be sent again without anything happening.
@@ -70,7 +71,11 @@ def kind_of(source: Source, name: str) -> str:
         return known[name]
     near = get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(known)}"
-    if source is EVENTS:
+    beginning, _, path = name.partition(".")
+    if source is EVENTS and path:
+        start = get_close_matches(beginning, ("properties", "context"), n=1)
+        hint = f"did you mean `{(start or ['properties'])[0]}.{path}`?"
+    elif source is EVENTS:
         hint += f" A property as it was sent is `properties.{name}`."
     raise ValueError(f"{source.model} has no field `{name}`; {hint}")
 
@@ -85,6 +90,45 @@ def _kind(data_type: str) -> str | None:
         "timestamp": "time",
         "date": "time",
     }.get(data_type)
+
+
+def events() -> list[str]:
+    """The canonical names that the taxonomy knows."""
+    return sorted({row["canonical_name"] for row in _seed("event_taxonomy")})
+
+
+def purposes() -> list[str]:
+    return [row["purpose"] for row in _seed("purposes")]
+
+
+def channels() -> list[str]:
+    """The channels that somebody can agree to."""
+    return sorted(
+        {
+            "all",
+            *(row["channel"] for row in _seed("suppressing_events")),
+            *(r["meaning"] for r in _seed("consent_words") if r["kind"] == "channel"),
+        }
+    )
+
+
+def identifier_types() -> list[str]:
+    return [row["identifier_type"] for row in _seed("identifier_types")]
+
+
+def destinations() -> list[str]:
+    """The names in destinations.yml."""
+    file = settings().destinations_file
+    declared = read_yaml(file) if file.exists() else None
+    entries = declared.get("destinations", []) if isinstance(declared, dict) else []
+    return [str(each["name"]) for each in entries if "name" in each]
+
+
+@cache
+def _seed(name: str) -> list[dict[str, str]]:
+    path = PROJECT_ROOT / f"dbt_project/seeds/{name}.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        return [*csv.DictReader(file)]
 
 
 def audiences() -> list[str]:

@@ -31,7 +31,7 @@ RULES = PROJECT_ROOT / "audiences"
 SYNONYMS = {
     theirs: ours
     for ours, words in {
-        "is": ("=", "==", "eq", "equals"),
+        "is": ("=", "==", "eq", "equals", "equal"),
         "is_not": ("!=", "ne"),
         "more_than": (">", "gt"),
         "at_least": (">=", "gte"),
@@ -66,11 +66,40 @@ PARTS: dict[str, type[Part]] = {
 }
 
 
+# What something looks like, for who wrote a single value instead.
+SHAPES = {
+    "when": "{last: 30 days}",
+    "count": "{at_least: 3}",
+    "total": "{of: revenue, at_least: 100}",
+    "distinct": "{of: product_id, at_least: 2}",
+    "then": "{event: order_completed, within: 3 days}",
+    "not_then": "{event: order_completed, within: 3 days}",
+    "expected_size": "{from: 10, to: 5000}",
+}
+# Words that have no counterpart, and what is written instead.
+INSTEAD = {
+    "between": "write `at_least` and `at_most`",
+    "not_contains": "write `none: [{…, contains: …}]`",
+    "matches": "there are `contains`, `starts_with` and `ends_with`",
+    "regex": "there are `contains`, `starts_with` and `ends_with`",
+}
+# How pydantic names the kinds of number that it tried.
+KINDS = ("int", "decimal", "bool", "datetime", "date", "str")
+
+
 class RuleError(ValueError):
     """Rule files that cannot be; the message lists every mistake and its remedy."""
 
 
 def rule_files(folder: Path = RULES) -> list[Path]:
+    """Raises RuleError where one would be overlooked."""
+    if overlooked := sorted(folder.glob("*.yaml")):
+        raise RuleError(
+            "\n".join(
+                f"{folder.name}/{each.name}: rule files end in .yml; rename it"
+                for each in overlooked
+            )
+        )
     return sorted(folder.glob("*.yml"))
 
 
@@ -86,7 +115,7 @@ def read_rule(path: Path) -> Rule:
     try:
         rule = Rule.model_validate(given)
     except ValidationError as error:
-        said = (_sentence(each) for each in error.errors(include_url=False))
+        said = dict.fromkeys(map(_sentence, _details(error)))
         raise RuleError("\n".join(f"{place}: {each}" for each in said)) from error
     known = {*fields.audiences(), *(each.stem for each in rule_files())}
     if found := list(mistakes(rule, path.stem, known)):
@@ -94,11 +123,38 @@ def read_rule(path: Path) -> Rule:
     return rule
 
 
+def _details(error: ValidationError) -> list[ErrorDetails]:
+    """Without those that only follow from a mistake further in."""
+    details = error.errors(include_url=False)
+    places = [each["loc"] for each in details]
+    return [
+        each
+        for each in details
+        if each["type"] != "too_short"
+        or not any(
+            p != each["loc"] and p[: len(each["loc"])] == each["loc"] for p in places
+        )
+    ]
+
+
 def _sentence(detail: ErrorDetails) -> str:
-    words = [str(part) for part in detail["loc"]]
+    words = [str(part) for part in detail["loc"] if part not in KINDS]
     path = [w for i, w in enumerate(words) if i == 0 or w != words[i - 1]]
     field = f"`{'.'.join(path)}`"
     message = detail["msg"].removeprefix("Value error, ")
+    last = path[-1] if path else ""
+    if not path:
+        return message
+    if detail["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        shape = SHAPES.get(last, "words and their values")
+        return f"{field} is {detail['input']!r}; write {shape}, for example"
+    if detail["type"] == "tuple_type":
+        return f"{field} has to be a list: entries in brackets, or each on a line after `- `"
+    if len(words) < len(detail["loc"]):
+        return (
+            f"{field} is {detail['input']!r}, which is no number; for texts there is `is`, "
+            "for times `since`, `until`, `last` and their like"
+        )
     if detail["type"] == "extra_forbidden":
         return f"{field} is unknown; {_nearest(path)}"
     if detail["type"] == "missing":
@@ -112,6 +168,8 @@ def _sentence(detail: ErrorDetails) -> str:
             else []
         )
         near = [hint for word in unknown if (hint := _near(word, kinds))]
+        if len(both := [word for word in unknown if word in kinds]) > 1:
+            return f"{field} names {' and '.join(both)}; each is a condition of its own, in a list under `all` or `any`"
         return f"{field} {message}" + (f"; did you mean `{near[0]}`?" if near else "")
     if detail["type"] == "value_error":
         return f"{field}: {message}"
@@ -126,6 +184,12 @@ def _nearest(path: Sequence[str]) -> str:
         kinds = FILTERS if "where" in parents else CONDITIONS
         model = kinds.get(word) or PARTS.get(word, model)
     known = [f.alias or name for name, f in model.model_fields.items()]
+    if path[-1] in INSTEAD:
+        return INSTEAD[path[-1]]
+    if "when" in known and path[-1] in Window.model_fields:
+        return f"did you mean `when: {{{path[-1]}: …}}`?"
+    if model is Step and path[-1] == "when":
+        return "did you mean `within: 3 days`?"
     near = _near(path[-1], known)
     return f"did you mean `{near}`?" if near else f"there are {', '.join(known)}"
 

@@ -3,7 +3,7 @@
 What the form is, is rules.py's business; files are loading.py's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from difflib import get_close_matches
@@ -16,6 +16,7 @@ from orchestration.audience.rules import (
     AttributeRule,
     AudienceRule,
     Comparison,
+    ConsentRule,
     Counted,
     EventRule,
     FieldIs,
@@ -41,6 +42,9 @@ def mistakes(rule: Rule, name: str, known: set[str]) -> Iterator[str]:
     """Sentences about the audience `name`; `known` are all that there are."""
     for audience in rule.exclude:
         yield from _audience(audience, known, name)
+    yield from _unknown("purpose", rule.purpose, fields.purposes())
+    for destination in rule.destinations:
+        yield from _unknown("destination", destination, fields.destinations())
     for told in rule.tell:
         if fields.AGEING.search(told):
             yield (
@@ -56,6 +60,8 @@ def mistakes(rule: Rule, name: str, known: set[str]) -> Iterator[str]:
                 yield from _comparison(fields.PROFILES, column, leaf)
             case AttributeRule():
                 yield from _operands("loose", f"attribute `{leaf.attribute}`", leaf)
+            case ConsentRule():
+                yield from _consent(leaf)
             case Counted():
                 yield from _counted(leaf)
             case _:
@@ -69,6 +75,34 @@ def _audience(audience: str, known: set[str], name: str) -> Iterator[str]:
         near = get_close_matches(audience, known, n=1, cutoff=0.4)
         hint = f"did you mean `{near[0]}`?" if near else "there is none yet"
         yield f"there is no audience `{audience}`; {hint}"
+
+
+def _unknown(kind: str, name: str, known: Collection[str]) -> Iterator[str]:
+    if name not in known:
+        near = get_close_matches(name, known, n=1, cutoff=0.4)
+        hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(known)}"
+        yield f"there is no {kind} `{name}`; {hint}"
+
+
+def _consent(rule: ConsentRule) -> Iterator[str]:
+    yield from _unknown("purpose", rule.consent, fields.purposes())
+    if rule.channel:
+        yield from _unknown("channel", rule.channel, fields.channels())
+    if rule.contact:
+        contacts = ("email", "phone", *fields.identifier_types())
+        yield from _unknown("contact point", rule.contact, contacts)
+
+
+def _events(names: Collection[str]) -> Iterator[str]:
+    """A name that is nearly one of the taxonomy's is taken for a slip; others are events of their own."""
+    known = fields.events()
+    for name in names:
+        near = get_close_matches(name, known, n=1, cutoff=0.9)
+        if near and name not in known:
+            yield (
+                f"the seed event_taxonomy has no event `{name}`; did you mean `{near[0]}`? "
+                "If it is another one, give it a line there"
+            )
 
 
 def source_of(rule: Counted) -> Source:
@@ -95,12 +129,14 @@ def _counted(rule: Counted) -> Iterator[str]:
     if rule.distinct:
         yield from _asked(source, rule.distinct.of)
     if isinstance(rule, EventRule):
+        yield from _events(rule.event)
         for step in (rule.then, rule.not_then):
             yield from _step(step)
 
 
 def _step(step: Step | None) -> Iterator[str]:
     if step:
+        yield from _events(step.event)
         for each in step.where:
             yield from _filter(fields.EVENTS, each)
         for later in (step.then, step.not_then):

@@ -3,8 +3,10 @@
 Written files are committed. A refresh does not write them; it stops when they are not what they would be written as.
 """
 
+import re
 import textwrap
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,27 @@ def written_files(rules: Path = RULES, models: Path = MODELS) -> dict[Path, str]
         described(files.get(path) or path.read_text("utf-8")) for path in twins
     ]
     files[models / REGISTER] = _register(twins_told)
+    if circle := _circle(files, models):
+        raise RuleError(
+            f"{' is made of '.join(circle)}: an audience cannot be made of itself; take one of these references out"
+        )
     return files
+
+
+def _circle(files: dict[Path, str], models: Path) -> list[str]:
+    """Audiences of which each is made of the next, the first again at the end; empty when there are none."""
+    texts = {path.stem: path.read_text("utf-8") for path in models.glob("*.sql")}
+    texts |= {path.stem: text for path, text in files.items() if path.suffix == ".sql"}
+    reads = {
+        name: set(re.findall(r"ref\(\s*'(audience_\w+)'", text))
+        for name, text in texts.items()
+        if name.startswith("audience_")
+    }
+    try:
+        TopologicalSorter(reads).prepare()
+    except CycleError as error:
+        return [*reversed(error.args[1])]
+    return []
 
 
 def write() -> list[Path]:

@@ -6,6 +6,7 @@ audiences with what dbt compiles.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,10 @@ def model_file(name: str) -> Path:
     """Where a model is. Raises LookupError."""
     found = next((DBT_PROJECT / "models").rglob(f"{name}.sql"), None)
     if found is None:
-        raise LookupError(f"There is no model {name} under dbt_project/models.")
+        models = {path.stem for path in (DBT_PROJECT / "models").rglob("*.sql")}
+        near = get_close_matches(name, models, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise LookupError(f"There is no model {name} under dbt_project/models.{hint}")
     return found
 
 

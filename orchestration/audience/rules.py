@@ -4,6 +4,7 @@ What each word means is said here, once; audiences/README.md shows them. Which c
 business, reading a file and telling mistakes is loading.py's, SQL is compiling.py's.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -150,6 +151,10 @@ class Comparison(Window):
     def _compares(self) -> Self:
         if not self.said(Comparison):
             raise ValueError("says nothing: add `is: …` or `exists: true`, for example")
+        if self.exists is False and len(self.said(Comparison)) > 1:
+            raise ValueError(
+                "`exists: false` asks for what is missing, and nothing else holds of that; leave out one or the other"
+            )
         return self
 
 
@@ -208,12 +213,19 @@ class Step(Part):
 
 
 def _names(given: object) -> object:
-    return (given,) if isinstance(given, str) else given
+    """One name or several. Raises ValueError with a sentence about one that was written as it was sent."""
+    names = (given,) if isinstance(given, str) else given
+    for name in names if isinstance(names, list | tuple) else ():
+        if isinstance(name, str) and not re.fullmatch(r"[a-z0-9_]+", name):
+            canonical = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+            raise ValueError(
+                f"{name!r} is a name as it is sent; write the canonical one, `{canonical}`"
+            )
+    return names
 
 
-EventName = Annotated[StrictStr, Field(pattern=r"^[a-z0-9_]+$")]
 EventNames = Annotated[
-    tuple[EventName, ...], Field(min_length=1), BeforeValidator(_names)
+    tuple[StrictStr, ...], Field(min_length=1), BeforeValidator(_names)
 ]
 
 
@@ -375,6 +387,12 @@ class Size(Part):
 
     from_: StrictInt = Field(0, alias="from", ge=0)
     to: StrictInt | None = None
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.to is not None and self.to < self.from_:
+            raise ValueError(f"nothing lies from {self.from_} to {self.to}")
+        return self
 
 
 class Rule(Part):

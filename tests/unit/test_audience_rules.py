@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from orchestration.audience.compiling import compiled_model
-from orchestration.audience.loading import RuleError, read_rule
-from orchestration.audience.register import outdated
+from orchestration.audience.loading import RuleError, read_rule, rule_files
+from orchestration.audience.register import outdated, written_files
 from orchestration.audience.rules import CONDITIONS, FieldIs, Rule, Step
 from orchestration.audience.times import Duration, parse_duration, parse_moment
 
@@ -53,7 +53,25 @@ def test_every_committed_model_is_what_its_rule_file_compiles_to():
         ({"profile": "birth_date", "is": "x"}, "ask with `last`"),
         ({"profile": "birth_date", "last": "3 dayz"}, "such as `30 days`"),
         ({"profile": "birth_date", "before": "soon"}, "`30 days ago`"),
-        ({"event": "Product Viewed"}, "should match pattern"),
+        ({"event": "Product Viewed"}, "write the canonical one, `product_viewed`"),
+        ({"event": "product_view"}, "did you mean `product_viewed`?"),
+        ({"event": "viewed", "then": {"event": "order_complete"}}, "did you mean `order_completed`?"),
+        ({"event": "viewed", "then": {"event": "x", "when": {"last": "1 day"}}}, "did you mean `within: 3 days`?"),
+        ({"event": "viewed", "last": "1 day"}, "did you mean `when: {last: …}`?"),
+        ({"event": "viewed", "when": "last 30 days"}, "write {last: 30 days}"),
+        ({"event": "viewed", "when": {"last": 30}}, "30 is no length of time: write a number and a unit"),
+        ({"event": "viewed", "count": 3}, "write {at_least: 3}"),
+        ({"event": "viewed", "where": {"field": "value", "is": 1}}, "`who.event.where` has to be a list"),
+        ({"event": "viewed", "where": [{"field": "propertis.x", "is": 5}]}, "did you mean `properties.x`?"),
+        ({"event": "viewed", "where": [{"field": "properties.x", "at_least": "5"}]}, "'5', which is no number"),
+        ({"consent": "marketting"}, "no purpose `marketting`; did you mean `marketing`?"),
+        ({"consent": "marketing", "channel": "emial"}, "no channel `emial`; did you mean `email`?"),
+        ({"consent": "marketing", "contact": "mail"}, "did you mean `email`?"),
+        ({"profile": "country", "event": "viewed"}, "names event and profile; each is a condition of its own"),
+        ({"profile": "country", "exists": False, "is": "DE"}, "asks for what is missing"),
+        ({"profile": "country", "is": False}, "a text; write the value in quotes"),
+        ({"profile": "order_count", "between": [1, 2]}, "write `at_least` and `at_most`"),
+        ({"profile": "email", "not_contains": "x"}, "write `none: ["),
         ({"event": "viewed", "window": {"last": "1 day"}}, "did you mean `when`?"),
         ({"event": "viewed", "when": {"lasst": "1 day"}}, "did you mean `last`?"),
         ({"event": "viewed", "count": {"min": 1}}, "there are is, is_not"),
@@ -74,6 +92,7 @@ def test_a_mistake_names_the_file_and_the_nearest_right_word(tmp_path, who, hint
     said = told(tmp_path, who=who)
     assert said.startswith("audiences/tried.yml: ")
     assert hint in said
+    assert "\n" not in said, "one mistake, one sentence"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +103,10 @@ def test_a_mistake_names_the_file_and_the_nearest_right_word(tmp_path, who, hint
         ({"exclude": ["repeat_buyer"]}, "did you mean `repeat_buyers`?"),
         ({"expected_sizes": {}}, "did you mean `expected_size`?"),
         ({"holdout_percent": 101}, "less than or equal to 100"),
+        ({"expected_size": {"from": 10, "to": 5}}, "nothing lies from 10 to 5"),
+        ({"destinations": ["fils"]}, "did you mean `files`?"),
         ({"purpose": None}, "`purpose` has no value"),
+        ({"purpose": "marketng"}, "did you mean `marketing`?"),
     ],
 )
 def test_a_mistake_beside_the_condition_is_told_too(tmp_path, fields, hint):
@@ -101,6 +123,30 @@ def test_a_key_given_twice_is_a_mistake(tmp_path):
     path.write_text("description: one\ndescription: two\n")
     with pytest.raises(RuleError, match="given twice"):
         read_rule(path)
+
+
+def test_a_rule_file_that_would_be_overlooked_is_named(tmp_path):
+    (tmp_path / "tried.yaml").write_text("description: one")
+    with pytest.raises(RuleError, match=r"tried\.yaml: rule files end in \.yml"):
+        rule_files(tmp_path)
+
+
+def test_audiences_that_are_made_of_each_other_are_named(tmp_path):
+    for name, other in (("one", "two"), ("two", "one")):
+        model = tmp_path / f"audience_{name}.sql"
+        model.write_text(f"select profile_id from {{{{ ref('audience_{other}') }}}}")
+        columns = [{"name": "profile_id", "data_type": "varchar"}]
+        shape = {"name": model.stem, "columns": columns}
+        model.with_suffix(".yml").write_text(yaml.safe_dump({"models": [shape]}))
+    with pytest.raises(RuleError, match=r"(audience_\w+ is made of ){2}audience_\w+:"):
+        written_files(tmp_path / "rules", tmp_path)
+
+
+def test_a_rule_file_with_the_name_of_a_written_model_is_named(tmp_path):
+    (tmp_path / "tried.yml").write_text(yaml.safe_dump(RULE))
+    (tmp_path / "audience_tried.sql").write_text("select profile_id from x")
+    with pytest.raises(RuleError, match="was written by hand and has its name"):
+        written_files(tmp_path, tmp_path)
 
 
 def test_times_are_read_as_they_are_written():

@@ -16,6 +16,7 @@ from orchestration.activation.waking import PATIENCE, due_syncs, landed_at, wait
 from orchestration.assets.layers import is_own_fact, publish_key
 from orchestration.instance import UNFINISHED, bury_if_alone
 from orchestration.jobs import publish, refresh, refresh_config
+from orchestration.journeys.waiting import released
 from orchestration.resources import Platform
 from orchestration.warehouse.schema import read_copy
 
@@ -27,8 +28,9 @@ AFTER_A_CRASH = {"dagster/max_retries": "2"}
     job=refresh,
     minimum_interval_seconds=30,
     description=(
-        "Starts `refresh` when sealed segments wait that somebody else filled, or deliveries whose outcome is "
-        "unknown and need a new plan. Other facts of our own wait for the next refresh."
+        "Starts `refresh` when sealed segments wait that somebody else filled, deliveries whose outcome is unknown "
+        "and need a new plan, or people whose quiet hours have ended or whose turn to enter a journey has come. Other "
+        "facts of our own wait for the next refresh."
     ),
 )
 def new_segments(
@@ -38,14 +40,17 @@ def new_segments(
     bury_if_alone(settings, context.instance)
     recover(settings.landing)
     news = [s for s in sealed_segments(settings.landing) if not is_own_fact(s.stream)]
-    news += undecided_deliveries(settings, datetime.now(UTC))
-    if not news:
-        return dg.SkipReason("No sealed segment waits.")
+    now = datetime.now(UTC)
+    news += undecided_deliveries(settings, now)
+    reasons = [segment.name for segment in news]
+    reasons += released(settings, now.replace(tzinfo=None))
+    if not reasons:
+        return dg.SkipReason("No sealed segment waits, and nobody's turn has come.")
     if _is_under_way(context.instance, "daily_refresh", "refresh"):
         return dg.SkipReason("A refresh is under way; what waits is for the next one.")
-    minute = datetime.now(UTC).replace(tzinfo=None, second=0, microsecond=0)
+    minute = now.replace(tzinfo=None, second=0, microsecond=0)
     return dg.RunRequest(
-        run_key=_digest(segment.name for segment in news),
+        run_key=_digest(reasons),
         run_config=refresh_config(minute.isoformat()),
         tags=AFTER_A_CRASH,
     )

@@ -89,6 +89,14 @@ entered_twice as (
     where outcome = 'entered'
     group by journey, decided_profile_id, instance_key
     having count(*) > 1
+    union all
+    select
+        journey,
+        'told twice of ' || instance_key as problem
+    from decisions
+    where outcome = 'entered'
+    group by journey, recipient_key, instance_key
+    having count(*) > 1
 ),
 
 final as (

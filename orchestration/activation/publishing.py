@@ -1,6 +1,7 @@
 """Bringing one sync's destination to the state that its published plan wants."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from ingestion.landing import LandingWriter
 from ingestion.settings import Settings
@@ -12,7 +13,7 @@ from orchestration.destinations.summary import DeliverySummary
 from orchestration.destinations.syncs import load_syncs
 from orchestration.destinations.waiting import account_of
 from orchestration.journeys import journey_syncs
-from orchestration.journeys.last_word import not_called_back
+from orchestration.journeys.last_word import may_go_out
 
 
 class PlanChanged(Exception):  # noqa: N818 - says what happened
@@ -42,7 +43,8 @@ def send(
             f"Look at it again: python -m orchestration.activation plan {sync.sync_name}"
         )
     if sync.mode == "events":
-        plan = replace(plan, changes=not_called_back(plan.changes, settings))
+        now = datetime.now(UTC).replace(tzinfo=None)
+        plan = replace(plan, changes=may_go_out(plan.changes, settings, now))
     if plan.is_empty:
         return DeliverySummary(sync.sync_name, planned=0)
     name = sync.destination

@@ -2,9 +2,12 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from ingestion.contracts import JourneyDecision
 
 
 @contextmanager
@@ -18,3 +21,22 @@ def deciding(landing_root: Path) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def in_turn(
+    decisions: Iterable[JourneyDecision], since: Iterable[Mapping[str, Any]]
+) -> list[JourneyDecision]:
+    """The refresh's decisions; beside whomever the relay let in `since` the refresh looked, nobody enters for now.
+
+    Caps, re-entry and duplicates were judged without that entry. Whoever waits is judged again with it.
+    """
+    entered = [row for row in since if row["outcome"] == "entered"]
+    contacts = {row["recipient_key"] for row in entered}
+    people = {(row["journey"], row["recipient"]) for row in entered}
+    return [
+        each.model_copy(update={"outcome": "held_pacing", "detail": None})
+        if each.outcome == "entered"
+        and (each.recipient_key in contacts or (each.journey, each.recipient) in people)
+        else each
+        for each in decisions
+    ]

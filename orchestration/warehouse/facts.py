@@ -5,7 +5,7 @@ SQL decides which facts are new (the models *_pending); here they are only read,
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from ingestion.contracts import (
     IdentityChange,
@@ -16,7 +16,7 @@ from ingestion.contracts import (
 from ingestion.crash_points import reached
 from ingestion.landing import LandingWriter, read_tail
 from ingestion.settings import Settings
-from orchestration.journeys.deciding import deciding
+from orchestration.journeys.deciding import deciding, in_turn
 from orchestration.warehouse.schema import contract_columns, warehouse
 
 # contract → the model that holds what is to be landed
@@ -42,9 +42,11 @@ def land_facts(settings: Settings, as_of: datetime) -> dict[str, int]:
     for contract, model in PENDING.items():
         pending, loaded = _pending(settings, contract, model, as_of)
         with deciding(settings.landing):
-            tail = read_tail(settings.landing, contract.stream, loaded)
+            tail = list(read_tail(settings.landing, contract.stream, loaded))
             waiting = {_said(contract.model_validate(_body(row))) for row in tail}
             fresh = [fact for fact in pending if _said(fact) not in waiting]
+            if contract is JourneyDecision:
+                fresh = [*in_turn(cast("list[JourneyDecision]", fresh), tail)]
             if fresh:
                 with LandingWriter(settings.landing) as writer:
                     writer.land(fresh)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from ingestion.contracts import JourneyDecision
+from ingestion.settings import Settings
 from orchestration.journeys.declarations import Journey
 from orchestration.journeys.relation import as_row
 from orchestration.warehouse.schema import LEDGERS
@@ -134,18 +136,43 @@ class JourneyRoom:
     def decide(self, as_of: str) -> dict[str, str]:
         """Evaluate and land; what was newly decided, by candidate."""
         self.look(as_of)
-        columns = ", ".join(FACTS)
-        rows = self.ask(
-            f"select {columns} from journeys.journey_decisions_pending order by all"
-        )
-        for row in rows:
-            self._records += 1
-            fact = {
-                "record_id": UUID(int=self._records),
-                **dict(zip(FACTS, row, strict=True)),
-            }
-            self.insert("raw.journey_decisions", [fact])
-        return {self._called(row[0], row[1]): row[7] for row in rows}
+        decided = self.facts("journeys.journey_decisions_pending")
+        for fact in decided:
+            self._land(fact)
+        return {
+            self._called(fact["journey"], fact["candidate_id"]): fact["outcome"]
+            for fact in decided
+        }
+
+    def facts(self, relation: str = "raw.journey_decisions") -> list[dict[str, Any]]:
+        """Decisions as they are landed, sorted by what they say."""
+        rows = self.ask(f"select {', '.join(FACTS)} from {relation} order by all")
+        return [dict(zip(FACTS, row, strict=True)) for row in rows]
+
+    def pending(self, candidate_id: str) -> JourneyDecision:
+        """What the last look decided about a candidate, as it would be landed."""
+        decided = self.facts("journeys.journey_decisions_pending") or self.facts()
+        found = [fact for fact in decided if fact["candidate_id"] == candidate_id]
+        return JourneyDecision.model_validate(found[-1])
+
+    def land(self, decision: JourneyDecision) -> None:
+        self._land({name: getattr(decision, name) for name in FACTS})
+
+    def _land(self, fact: Mapping[str, Any]) -> None:
+        self._records += 1
+        row = {"record_id": UUID(int=self._records), **fact}
+        self.insert("raw.journey_decisions", [row])
+
+    def publish(self, home: Settings) -> None:
+        """A read copy with what the last look left of journeys."""
+        home.published.parent.mkdir(parents=True, exist_ok=True)
+        self.run(f"attach '{home.published}' as copied")
+        for schema in ("journeys", "raw"):
+            self.run(f"create schema copied.{schema}")
+        for name in ("int_journey_checks", "fct_journey_decisions"):
+            self.run(f"create table copied.journeys.{name} as from journeys.{name}")
+        self.run("create table copied.raw.loads as from raw.loads")
+        self.run("detach copied")
 
     def deliver(self, outcome: str = "delivered") -> set[str]:
         """Tell the destination everything it is to be told; the recipients."""

@@ -1,8 +1,15 @@
 """Journeys as stories: who enters, who does not and why, and when the trigger may go out."""
 
+from datetime import datetime
+
 import pytest
 
+from ingestion.settings import Settings
+from orchestration.journeys.deciding import in_turn
+from orchestration.journeys.waiting import quiet_operations, released
+from orchestration.warehouse.schema import read_copy
 from tests.integration.journeys import JourneyRoom, a_journey
+from tests.landed import land
 
 MONDAY = "2026-01-05"
 NIGHTS = {"from": "21:00", "until": "08:00"}
@@ -348,3 +355,68 @@ def test_the_destination_is_told_what_the_journey_names_with_its_type():
             '{"first_name":"Änn \\"A\\"","instance_key":"1\\"|2","journey":"recovery","url":null,"value":149.5}',
         )
     ]
+
+
+def test_the_read_copy_says_who_sleeps_now_and_whose_night_is_over(tmp_path):
+    quiet = {"attribute": "time_zone", "default": "Europe/Berlin"}
+    room = JourneyRoom(a_journey(quiet_hours={**NIGHTS, "time_zone": quiet}))
+    for name, zone in (("ann", None), ("bob", "America/New_York")):
+        room.person(name)
+        room.emit(name, name, f"{MONDAY} 20:00")
+        if zone:
+            told = {"profile_id": name, "path": "time_zone", "value_text": zone}
+            room.insert("profiles.int_profile_attributes", [told])
+    assert room.decide(f"{MONDAY}T20:30:00") == {
+        "ann": "held_quiet_hours",
+        "bob": "entered",
+    }
+    home = Settings(home=tmp_path)
+    room.publish(home)
+
+    def waiting_at(time: str) -> tuple[int, list[str]]:
+        now = datetime.fromisoformat(time)
+        with read_copy(home.published) as copy:
+            asleep = quiet_operations(copy, now)
+        return len(asleep), [each.split()[1] for each in released(home, now)]
+
+    # Berlin wakes at 7 UTC, New York goes to sleep at 2 and wakes at 13.
+    assert waiting_at("2026-01-06 01:59") == (1, [])
+    assert waiting_at("2026-01-06 02:00") == (2, [])
+    assert waiting_at("2026-01-06 07:00") == (1, [])
+    assert waiting_at("2026-01-06 07:05") == (1, ["cart:ann"])
+    assert waiting_at("2026-01-06 13:00") == (0, ["cart:ann"])
+    land(home, room.pending("cart:ann").model_copy(update={"outcome": "entered"}))
+    assert waiting_at("2026-01-06 07:05") == (1, []), "the relay was quicker"
+
+
+def test_whoever_waits_for_their_turn_is_looked_at_again_after_an_hour(tmp_path):
+    room = JourneyRoom(a_journey(per_hour=1))
+    for name in ("ann", "bob"):
+        room.person(name)
+        room.emit(name, name, f"{MONDAY} 10:00")
+    assert room.decide(f"{MONDAY}T12:00:00")["bob"] == "held_pacing"
+    home = Settings(home=tmp_path)
+    room.publish(home)
+    assert released(home, datetime(2026, 1, 5, 12, 59)) == []
+    assert len(released(home, datetime(2026, 1, 5, 13))) == 1
+
+
+def test_nobody_enters_beside_an_entry_that_the_refresh_did_not_see():
+    """Two carts of one reader: the refresh let in one, the relay the other meanwhile. The cap is one."""
+    room = JourneyRoom(a_journey(caps={"24h": 1}))
+    room.person("ann")
+    room.emit("by the refresh", "ann", f"{MONDAY} 10:00")
+    room.look(f"{MONDAY}T12:00:00")
+    planned = room.pending("cart:by the refresh")
+    room.run("delete from journeys.fct_trigger_emissions")
+    room.emit("by the relay", "ann", f"{MONDAY} 12:01")
+    assert room.decide(f"{MONDAY}T12:01:30") == {"by the relay": "entered"}
+
+    (landed,) = in_turn([planned], [{**room.facts()[-1]}])
+    assert (planned.outcome, landed.outcome) == ("entered", "held_pacing")
+    assert in_turn([planned], []) == [planned]
+    room.land(landed)
+    room.emit("by the refresh", "ann", f"{MONDAY} 10:00")
+    assert room.decide(f"{MONDAY}T13:00:00") == {"by the refresh": "capped"}
+    assert room.deliver() == {"ann@x.example"}
+    assert room.unbalanced() == []

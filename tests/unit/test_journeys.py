@@ -1,6 +1,7 @@
 """Journeys as they are declared: the shipped ones are right, and every mistake is a sentence that says what to do."""
 
 import hashlib
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -8,10 +9,11 @@ import pytest
 import yaml
 
 from ingestion.contracts import JourneyDecision
+from ingestion.landing import LandingWriter
 from ingestion.settings import Settings
 from orchestration.destinations.base import ActivationChange
 from orchestration.journeys import JourneyError, journey_syncs, load_journeys
-from orchestration.journeys.last_word import not_called_back
+from orchestration.journeys.last_word import may_go_out
 from orchestration.journeys.relation import as_row
 from orchestration.relay.news import plain
 from orchestration.warehouse.schema import LEDGERS
@@ -100,12 +102,33 @@ def test_a_trigger_that_was_taken_back_since_its_plan_is_not_sent(tmp_path):
     with duckdb.connect(home.published) as copy:
         copy.execute("create schema raw")
         copy.execute("create table raw.loads (stream varchar, segment varchar)")
+        copy.execute("create schema journeys")
+        copy.execute(
+            "create table journeys.int_journey_checks (journey varchar, instance_key varchar, recipient_key varchar,"
+            " time_zone varchar, quiet_from_minute bigint, quiet_until_minute bigint)"
+        )
     changes = [change(name) for name in ("stays", "goes")]
-    assert not_called_back(changes, home) == changes
-    land(home, decision("stays", "entered"), decision("goes", "entered"))
-    assert not_called_back(changes, home) == changes
-    land(home, decision("goes", "no_consent"))
-    assert not_called_back(changes, home) == changes[:1]
+
+    def going_out() -> list[ActivationChange]:
+        return may_go_out(changes, home, datetime(2026, 1, 31, 12))
+
+    assert going_out() == changes
+    # Another writer's segment, begun before and read first.
+    with LandingWriter(home.landing) as relay:
+        relay.land([decision("other", "entered")])
+        land(home, decision("stays", "entered"), decision("goes", "entered"))
+        assert going_out() == changes
+        again = {"candidate_id": "cart_abandoned:again"}
+        beside = decision("stays", "reentry_blocked").model_copy(update=again)
+        land(home, beside)
+        assert going_out() == changes, "told once is not called back"
+        relay.land([decision("goes", "no_consent")])
+        assert going_out() == changes[:1]
+    with duckdb.connect(home.published) as copy:
+        copy.execute(
+            "insert into journeys.int_journey_checks values ('recovery', 'c1', 'stays@x.example', 'Europe/Berlin', 720, 900)"
+        )
+    assert going_out() == [], "it is 13:00 in Berlin"
 
 
 @pytest.mark.parametrize(

@@ -348,10 +348,11 @@ gathered as (
             when reached.entries_7d >= journeys.cap_7d then '7d'
             when reached.entries_30d >= journeys.cap_30d then '30d'
         end as cap_reached,
-        coalesce(
-            {{ local_time(as_of(), 'zones.time_zone') }},
-            {{ local_time(as_of(), 'journeys.default_time_zone') }}
-        ) as local_at
+        case
+            when {{ local_time(as_of(), 'zones.time_zone') }} is not null
+                then zones.time_zone
+            else journeys.default_time_zone
+        end as time_zone
     from candidates
     inner join journeys on candidates.journey = journeys.journey
     left join purposes on journeys.purpose = purposes.purpose
@@ -401,11 +402,19 @@ gathered as (
             and candidates.profile_id = zones.profile_id
 ),
 
-with_local_minute as (
+with_local_time as (
     select
         gathered.*,
-        extract(hour from local_at) * 60 + extract(minute from local_at) as local_minute
+        {{ as_of() }} as looked_at,
+        {{ local_time(as_of(), 'gathered.time_zone') }} as local_at
     from gathered
+),
+
+with_local_minute as (
+    select
+        with_local_time.*,
+        extract(hour from local_at) * 60 + extract(minute from local_at) as local_minute
+    from with_local_time
 ),
 
 -- Quiet hours may begin on one day and end on the next.

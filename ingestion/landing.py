@@ -75,14 +75,14 @@ def new_record_id() -> UUID:
     return uuid7()
 
 
-def new_record_ids(count: int) -> list[bytes]:
+def new_record_ids(count: int) -> list[str]:
     """So many UUIDv7 in ascending order, as they stand in lines, at a fraction of the cost.
 
     The generator counts above the last 32 bits, so these are free to number one block; ids made later, by whatever
     thread, are greater.
     """
-    block = str(new_record_id())[:-8].encode()
-    return [b"%b%08x" % (block, place) for place in range(count)]
+    block = str(new_record_id())[:-8]
+    return [f"{block}{place:08x}" for place in range(count)]
 
 
 Done = Future[list[UUID]] | asyncio.Future[list[UUID]]
@@ -151,11 +151,11 @@ class LandingWriter:
         """
         return self.submit(records).result()
 
-    def land_lines(self, stream: str, lines: list[bytes]) -> None:
+    def land_lines(self, stream: str, lines: Sequence[bytes]) -> None:
         """Land lines that are complete already, with ids of `new_record_ids`; like `land` otherwise."""
         done: Future[list[UUID]] = Future()
         done.set_running_or_notify_cancel()
-        self._submit(_Submission([], {stream: lines}, sum(map(len, lines)), done))
+        self._submit(_Submission([], {stream: [*lines]}, sum(map(len, lines)), done))
         done.result()
 
     def submit(self, records: Sequence[Landable]) -> Future[list[UUID]]:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
-from itertools import chain, islice
+from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from typing import cast
@@ -259,15 +259,13 @@ class _Run:
     def _attempt(self, window: Sequence[Sequence[ActivationChange]]) -> None:
         """Land the attempts, then ask for batch after batch, halving what is refused, and land the outcomes."""
         at = self._clock.now()
-        self._flush(
-            [*chain(*(self._receipts.attempted(batch, at) for batch in window))]
-        )
+        self._flush([self._receipts.attempted(batch, at) for batch in window])
         for batch in window:
             reached("delivery.attempted")
             for part, outcomes in self._decided(batch):
                 reached("delivery.sent")
                 now = self._clock.now()
-                self._owed += self._receipts.settled(part, outcomes, now)
+                self._owed.append(self._receipts.settled(part, outcomes, now))
                 if len(part) < len(batch) or now - at > OUTCOMES_WAIT:
                     self._flush()
                 self._note(part, outcomes)

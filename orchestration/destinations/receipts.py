@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -15,6 +15,8 @@ from ingestion.contracts import Delivery
 from ingestion.landing import new_record_id, new_record_ids
 from orchestration.destinations.base import ActivationChange, Outcome
 from orchestration.destinations.history import Pending
+
+Row = dict[str, Any]
 
 # What may point at a person in a destination's words: addresses, and digits as long as a phone number.
 _PERSONAL = re.compile(r"[^\s@\"'<>=]+@[^\s@\"'<>]+|\+?\d[\d\s().-]{6,}\d")
@@ -50,86 +52,72 @@ def without_people(text: str | None) -> str | None:
 class Receipts:
     """The attempts and outcomes of one run, as the lines that their contract would write.
 
-    There are two for each operation, so they are put together from parts: what many say alike is written once, and what
-    an attempt says of its recipient is kept for its outcome.
+    There are two for each operation, so what many say alike is written once, what an attempt says of its recipient is
+    kept for its outcome, and a batch is written in one go.
     """
 
     def __init__(self, run: RunName) -> None:
         self._run, self._count = run, 0
-        self._said: dict[str, bytes] = {}
+        self._rows: dict[str, Row] = {}
         self._alike: dict[Outcome | None, bytes] = {}
 
-    def attempted(
-        self, changes: Sequence[ActivationChange], at: datetime
-    ) -> list[bytes]:
+    def attempted(self, changes: Sequence[ActivationChange], at: datetime) -> bytes:
         """An attempt for each change."""
-        first = self._count + 1
-        self._count += len(changes)
-        said = [
-            _said_of(change, f"{self._run.run_id}.{number}", change.handle)
-            for number, change in enumerate(changes, first)
-        ]
-        self._said.update(zip((change.op_id for change in changes), said, strict=True))
-        rest = self._rest(None, at)
-        return [
-            _LINE % (record_id, each, rest)
-            for record_id, each in zip(new_record_ids(len(said)), said, strict=True)
-        ]
+        rows = []
+        for change, record_id in zip(
+            changes, new_record_ids(len(changes)), strict=True
+        ):
+            self._count += 1
+            row = self._rows[change.op_id] = {
+                "record_id": record_id,
+                "attempt_id": f"{self._run.run_id}.{self._count}",
+                "op_id": change.op_id,
+                "recipient_key": change.recipient_key,
+                "recipient_type": change.recipient_type,
+                "profile_id": change.profile_id,
+                "handle": change.handle,
+                "action": change.action,
+                "generation": change.generation,
+                "payload_hash": change.payload_hash,
+                "mapping_version": change.mapping_version,
+            }
+            rows.append(row)
+        return _lines(rows, self._rest(None, at))
 
     def settled(
         self,
         changes: Sequence[ActivationChange],
         outcomes: Mapping[str, Outcome],
         at: datetime,
-    ) -> list[bytes]:
+    ) -> bytes:
         """The outcome of the attempt of each change."""
-        lines = []
-        last, rest = None, b""
-        for record_id, change in zip(
-            new_record_ids(len(changes)), changes, strict=True
-        ):
-            outcome = outcomes[change.op_id]
+        alike: dict[Outcome, list[Row]] = {}
+        last, same = None, list[Row]()
+        for change in changes:
+            outcome, row = outcomes[change.op_id], self._rows.pop(change.op_id)
+            if outcome.handle:
+                row["handle"] = outcome.handle
             if outcome is not last:
-                last, rest = outcome, self._rest(outcome, at)
-            said = self._said.pop(change.op_id)
-            if outcome.handle and outcome.handle != change.handle:
-                attempt_id = orjson.loads(b"{%b}" % said)["attempt_id"]
-                said = _said_of(change, attempt_id, outcome.handle)
-            lines.append(_LINE % (record_id, said, rest))
-        return lines
+                last = outcome
+                same = alike.setdefault(replace(outcome, handle=None), [])
+            same.append(row)
+        lines = []
+        for outcome, rows in alike.items():
+            for row, record_id in zip(rows, new_record_ids(len(rows)), strict=True):
+                row["record_id"] = record_id
+            lines.append(_lines(rows, self._rest(outcome, at)))
+        return b"".join(lines)
 
     def _rest(self, outcome: Outcome | None, at: datetime) -> bytes:
-        """What an attempt, or an outcome of this kind, holds beside its id and its recipient."""
-        alike = replace(outcome, handle=None) if outcome else None
-        if alike not in self._alike:
-            self._alike[alike] = _alike(self._run, alike)
+        """What an attempt, or an outcome of this kind, says beside its recipient."""
+        if outcome not in self._alike:
+            self._alike[outcome] = _alike(self._run, outcome)
         times = orjson.dumps({"received_at": at, "at": at}, option=orjson.OPT_UTC_Z)
-        return b"%b,%b" % (times[1:-1], self._alike[alike])
-
-
-_LINE = b'{"record_id":"%b",%b,%b}\n'
-
-
-def _said_of(change: ActivationChange, attempt_id: str, handle: str) -> bytes:
-    """The attempt's id and the fields of `REPEATED`, as the inside of a JSON object."""
-    return orjson.dumps(
-        {
-            "attempt_id": attempt_id,
-            "op_id": change.op_id,
-            "recipient_key": change.recipient_key,
-            "recipient_type": change.recipient_type,
-            "profile_id": change.profile_id,
-            "handle": handle,
-            "action": change.action,
-            "generation": change.generation,
-            "payload_hash": change.payload_hash,
-            "mapping_version": change.mapping_version,
-        }
-    )[1:-1]
+        return times[1:-1] + b"," + self._alike[outcome]
 
 
 def _alike(run: RunName, outcome: Outcome | None) -> bytes:
-    """The fields that neither name a recipient nor a moment, as the inside of a JSON object."""
+    """The fields that name neither a recipient nor a moment, as the inside of a JSON object."""
     record = Delivery(
         kind="outcome" if outcome else "attempt",
         sync_name=run.sync_name,
@@ -149,6 +137,16 @@ def _alike(run: RunName, outcome: Outcome | None) -> bytes:
     for name in ("record_id", "received_at", "at", "attempt_id", *REPEATED):
         del fields[name]
     return orjson.dumps(fields)[1:-1]
+
+
+def _lines(rows: list[Row], rest: bytes) -> bytes:
+    """The rows, each a line that ends with `rest`. JSON writes no bare quote within a text, so what is replaced can
+    only stand between two rows."""
+    if not rows:
+        return b""
+    written = orjson.dumps(rows)[1:-2]
+    end = b",%b}\n" % rest
+    return written.replace(b'},{"record_id":', end + b'{"record_id":') + end
 
 
 def settled(

@@ -278,10 +278,10 @@ def test_receipts_repeat_no_address_of_what_a_destination_says():
 @pytest.mark.parametrize("handle", [None, "as the vendor knows them"])
 def test_receipts_are_the_lines_that_their_contract_would_write(handle):
     run = RunName("buyers_to_tool", "account 1", "r1")
-    ada, bo = change('"a\n ä'), change("bo", "exit")
+    ada, bo = change('"},{"record_id":"\n ä'), change("bo", "exit")
     outcome = Outcome("accepted", 202, "said +49 171 1234567", handle, "j")
     receipts = Receipts(run)
-    attempts = receipts.attempted([ada, bo], NOON)
+    attempts = receipts.attempted([ada, bo], NOON).splitlines()
     outcomes = receipts.settled([bo, ada], every([bo, ada], outcome), NOON)
     told = {
         "outcome": "accepted",
@@ -297,7 +297,7 @@ def test_receipts_are_the_lines_that_their_contract_would_write(handle):
     ]
     ids = []
     for line, (who, attempt_id, fields) in zip(
-        [*attempts, *outcomes], expected, strict=True
+        [*attempts, *outcomes.splitlines()], expected, strict=True
     ):
         row = orjson.loads(line)
         ids.append(row["record_id"])

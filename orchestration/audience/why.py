@@ -4,6 +4,7 @@ Reads the published copy. How SQL is taken apart is clauses.py's business. The c
 test asks that of everybody.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,24 @@ from orchestration.audience.writing import lowered
 
 MARKS = {True: "✓", False: "✗", None: "✗"}
 WORDS = {"all": "all of", "any": "any of", "not": "not", "known": "known to be"}
+
+# How compiled models ask how many rows of a step a person has.
+_COUNTED = re.compile(
+    r"COALESCE\((\w+)\.(row_count|total|distinct_count), 0\) (>=|<=|>|<|=|<>) (\S+)"
+)
+MEASURES = {
+    "row_count": "rows of",
+    "total": "the total of",
+    "distinct_count": "different values in",
+}
+COMPARISONS = {
+    ">=": "at least",
+    "<=": "at most",
+    ">": "more than",
+    "<": "less than",
+    "=": "exactly",
+    "<>": "anything but",
+}
 
 
 @dataclass(frozen=True)
@@ -189,7 +208,7 @@ class Why:
             for part in node.parts:
                 yield from self._node(part, row, indent + "    ", told)
             return
-        yield f"{indent}{mark} {self._sql(node.sql)}{_values(node, row)}"
+        yield f"{indent}{mark} {self._told(node, row)}"
         for relation in node.reads:
             if relation in self.steps and relation not in told:
                 step = self.steps[relation]
@@ -217,7 +236,25 @@ class Why:
         )
         yield f"To {'leave' if self.is_in else 'be in'}, this would have to be otherwise{rows}:"
         for clause in changed:
-            yield f"  {self._sql(clause.sql)}{_values(clause, row)}"
+            about = self._about(clause)
+            yield f"  {self._told(clause, row)}{f' – {about}' if about else ''}"
+
+    def _told(self, clause: Clause, row: Row) -> str:
+        """The clause as SQL with the values that decided; how many rows of a step there are, in words."""
+        counted = _COUNTED.fullmatch(clause.sql)
+        if not counted:
+            return f"{self._sql(clause.sql)}{_values(clause, row)}"
+        step, measure, comparison, number = counted.groups()
+        found = row.values[clause.values[0]] or "0"
+        return f"{MEASURES[measure]} {step}: {COMPARISONS[comparison]} {number}   (found: {found})"
+
+    def _about(self, clause: Clause) -> str:
+        """What the step is for whose rows a clause counts."""
+        counted = _COUNTED.fullmatch(clause.sql)
+        step = self.steps.get(counted[1]) if counted else None
+        while step and not step.step.comment:
+            step = self.steps.get(next(iter(step.step.reads.values()), ""))
+        return step.step.comment if step else ""
 
     def _sql(self, sql: str) -> str:
         moment = f"cast('{self.as_of.isoformat()}' as timestamp)"

@@ -15,8 +15,9 @@ from orchestration.activation.alerts import look_and_tell
 from orchestration.activation.waking import PATIENCE, due_syncs, landed_at, waiting
 from orchestration.assets.layers import is_own_fact, publish_key
 from orchestration.instance import UNFINISHED, bury_if_alone
-from orchestration.jobs import publish, refresh, refresh_config
+from orchestration.jobs import JOBS, publish, refresh, refresh_config
 from orchestration.journeys.waiting import released
+from orchestration.quality.runs import failures
 from orchestration.resources import Platform
 from orchestration.warehouse.schema import read_copy
 
@@ -121,8 +122,9 @@ def _digest(parts: Iterable[str]) -> str:
 @dg.sensor(
     minimum_interval_seconds=60,
     description=(
-        "Tells people once when a guard holds a plan back, a destination refuses our credentials, an erasure is overdue "
-        "or a backlog grows, and once when it is over. Where: the destination that MILLRACE_ALERTS names, else the log."
+        "Tells people once when a guard holds a plan back, a destination refuses our credentials, an erasure is overdue, "
+        "a backlog grows, a run or a check failed or a source is not as it was, and once when it is over. Where: whom "
+        "MILLRACE_ALERTS names, else the log."
     ),
 )
 def alerts(
@@ -131,7 +133,12 @@ def alerts(
     settings = platform.settings
     if not settings.published.exists():
         return dg.SkipReason("There is no read copy yet.")
-    cursor, told = look_and_tell(settings, context.cursor, datetime.now(UTC))
+    cursor, told = look_and_tell(
+        settings,
+        context.cursor,
+        datetime.now(UTC),
+        further=failures(context.instance, JOBS),
+    )
     for sentence in told:
         context.log.warning(sentence)
     return dg.SensorResult(cursor=cursor)

@@ -17,7 +17,13 @@ PROJECT = ROOT / "dbt_project"
 
 FORKS = get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["dbt.cli.main", "dbt.adapters.duckdb", "tests.dbt", "tests.integration.killed"]
+    [
+        "dbt.cli.main",
+        "dbt.adapters.duckdb",
+        "tests.dbt",
+        "tests.integration.killed",
+        "tests.integration.erased",
+    ]
 )
 _SHARED = TemporaryDirectory()
 

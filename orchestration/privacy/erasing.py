@@ -24,7 +24,7 @@ from orchestration.instance import alone
 from orchestration.privacy import places
 from orchestration.privacy.requests import Request, land_done, open_requests
 from orchestration.privacy.rewriting import Rewritten, rewrite
-from orchestration.privacy.sieve import Change, Sieve
+from orchestration.privacy.sieve import Change, Drop, Sieve
 from orchestration.privacy.subject import Named, Subject, subject_of
 from orchestration.privacy.tombstones import (
     Tombstone,
@@ -140,20 +140,14 @@ def take_out(settings: Settings) -> TakenOut:
         for stream in STREAMS:
             for segment, found in sieve.forbidden(stream, f"raw.{stream}").items():
                 changes[stream, segment] = found
-        bad = sieve.bad_lines()
         streams = dict(
             connection.execute("select segment, stream from raw.loads").fetchall()
         )
-        for segment in bad:
-            changes.setdefault((streams[segment], segment), {})
+        for segment, lines in sieve.unreadable("raw.load_rejects").items():
+            changes.setdefault((streams[segment], segment), {}).update(lines)
         sources = _sources(connection, changes)
         rewritten = [
-            rewrite(
-                settings,
-                archived_segment(settings.landing, stream, name),
-                found,
-                frozenset(bad.get(name, ())),
-            )
+            rewrite(settings, archived_segment(settings.landing, stream, name), found)
             for (stream, name), found in sorted(changes.items())
         ]
     return TakenOut(rewritten, sources)
@@ -337,10 +331,16 @@ def _sources(
 ) -> set[str]:
     found: set[str] = set()
     for stream, contract in STREAMS.items():
-        records = [r for (s, _), each in changes.items() if s == stream for r in each]
+        records = [
+            record
+            for (name, _), each in changes.items()
+            if name == stream
+            for record, change in each.items()
+            if isinstance(change, Drop)
+        ]
         if issubclass(contract, ExtractRow) and records:
             rows = connection.execute(
-                f"select distinct source_id from raw.{stream} where record_id in (select unnest(?::varchar[])::uuid)",
+                f"select distinct source_id from raw.{stream} where record_id in (select try_cast(unnest(?::varchar[]) as uuid))",
                 [records],
             ).fetchall()
             found |= {source for (source,) in rows}

@@ -28,7 +28,8 @@ TOMBSTONE = "tombstone"
 
 # How the lines of contracts begin; the id is what follows.
 _START = b'{"record_id":"'
-_ID = slice(len(_START), len(_START) + 36)
+_ID_LENGTH = 36
+_ID = slice(len(_START), len(_START) + _ID_LENGTH)
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,15 @@ class Rewritten:
 
 
 def rewrite(
-    settings: Settings,
-    segment: Segment,
-    changes: Mapping[str, Change],
-    bad_lines: frozenset[str] = frozenset(),
+    settings: Settings, segment: Segment, changes: Mapping[str, Change]
 ) -> Rewritten:
-    """Replace a sealed or archived segment by one without what `changes` takes out."""
+    """Replace an archived segment by one without what `changes` takes out."""
     measured = measure(segment)
     before = lines(measured)
-    kept, changed = _kept(before, changes, bad_lines, key_of(settings))
+    kept, changed = _kept(before, changes, key_of(settings))
     text = b"".join(line + b"\n" for line in kept)
     draft = segment.path.with_name(f"{segment.name}.rewriting")
-    _write(draft, text, is_packed=measured.is_archived)
+    _write(draft, text)
     entry = Rewritten(
         stream=segment.stream,
         segment=segment.name,
@@ -77,23 +75,19 @@ def rewrite(
 
 
 def _kept(
-    before: list[bytes],
-    changes: Mapping[str, Change],
-    bad_lines: frozenset[str],
-    key: str,
+    before: list[bytes], changes: Mapping[str, Change], key: str
 ) -> tuple[list[bytes], int]:
     """The lines that stay, and how many of them are others now."""
-    wanted = {record_id.encode(): change for record_id, change in changes.items()}
+    wanted = {name.encode(): change for name, change in changes.items()}
+    has_texts = any(len(name) != _ID_LENGTH for name in wanted)
     kept, changed = [], 0
     for line in before:
-        record_id = line[_ID] if line.startswith(_START) else _id_of(line)
-        change = wanted.get(record_id)
+        # A torn line may begin like a record.
+        change = wanted.get(line[_ID] if line.startswith(_START) else _id_of(line))
+        if change is None and has_texts:
+            change = wanted.get(_id_of(line))
         if change is None:
-            if (
-                not bad_lines
-                or line.decode("utf-8", "backslashreplace") not in bad_lines
-            ):
-                kept.append(line)
+            kept.append(line)
         elif not isinstance(change, Drop):
             kept.append(_changed(line, change, key))
             changed += 1
@@ -101,11 +95,14 @@ def _kept(
 
 
 def _id_of(line: bytes) -> bytes:
+    """The id of a record; of a line that is none its text, as raw.load_rejects keeps it."""
     try:
         record = orjson.loads(line)
     except orjson.JSONDecodeError:
-        return b""
-    return str(record.get("record_id")).encode() if isinstance(record, dict) else b""
+        record = None
+    if isinstance(record, dict) and "record_id" in record:
+        return str(record["record_id"]).encode()
+    return line.decode("utf-8", "backslashreplace").encode()
 
 
 def _changed(line: bytes, change: Change, key: str) -> bytes:
@@ -137,12 +134,10 @@ def _without(value: Any, gone: list[str]) -> Any:
     return value
 
 
-def _write(draft: Path, text: bytes, is_packed: bool) -> None:
-    if is_packed:
-        packer = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
-        text = packer.compress(text)
+def _write(draft: Path, text: bytes) -> None:
+    packer = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
     with draft.open("wb") as file:
-        file.write(text)
+        file.write(packer.compress(text))
         file.flush()
         os.fsync(file.fileno())
 

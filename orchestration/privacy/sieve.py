@@ -37,7 +37,7 @@ class Seal:
 
 Change = Drop | Redact | Seal
 Changes = dict[str, dict[str, Change]]
-"""Segment → record → what becomes of it."""
+"""Segment → record, or the text of a line that is none → what becomes of it."""
 
 # What a text may name somebody by: an address, a number in E.164, the hash of an address.
 _MENTION = r"[^\s\"@<>,;:\\()\[\]{}]+@[^\s\"@<>,;:\\()\[\]{}]+|\+[0-9]{8,15}|\b[0-9a-fA-F]{64}\b"
@@ -71,13 +71,13 @@ class Sieve:
         owners: str | None = None,
     ) -> None:
         self._connection, self._register, self._owners = connection, register, owners
-        self._is_ready = False
+        if not register.is_empty:
+            self._prepare()
 
     def forbidden(self, stream: str, relation: str, where: str = "true") -> Changes:
         """What is to become of the rows of `relation`, a relation with the columns of raw.<stream>."""
         if self._register.is_empty:
             return {}
-        self._prepare()
         rows = f"(select * from {relation} where {where})"
         changes: Changes = defaultdict(dict)
         for query, action in self._queries(stream, rows):
@@ -86,26 +86,25 @@ class Sieve:
                 changes[segment].setdefault(str(record_id), action(values))
         return dict(changes)
 
-    def bad_lines(self, where: str = "true") -> dict[str, set[str]]:
-        """Segment → unreadable lines, as raw.load_rejects keeps them, that name an erased person."""
+    def unreadable(self, relation: str, where: str = "true") -> Changes:
+        """The same of lines that are no records, in a relation with the columns segment and raw."""
         if not self._register.tombstones:
             return {}
-        self._prepare()
         found = self._ask(
             f"""
             with words as (
                 select segment, raw, unnest(regexp_extract_all(raw, '{_WORDS}')) as word
-                from raw.load_rejects where {where}
+                from {relation} where {where}
             )
-            select distinct words.segment, words.raw, null from words
+            select distinct words.raw, words.segment, null from words
             inner join tombstones on {self._hash(f"'{WORD}'", "lower(words.word)")} = tombstones.hash
             where tombstones.kind = 'erasure'
             """
         )
-        lines: dict[str, set[str]] = defaultdict(set)
-        for segment, raw, _ in found:
-            lines[segment].add(raw)
-        return lines
+        changes: Changes = defaultdict(dict)
+        for line, segment, _ in found:
+            changes[segment][line] = Drop()
+        return dict(changes)
 
     def _queries(self, stream: str, rows: str) -> Iterable[tuple[str, "_Action"]]:
         contract = STREAMS[stream]
@@ -139,7 +138,7 @@ class Sieve:
         too_old = (
             "true"
             if is_extract
-            else "least(rows.occurred_at, rows.received_at) <= found.at"
+            else "least(rows.occurred_at, rows.received_at) <= found.drawn_at"
         )
         others = f"""
             select owners.record_id from {self._owners} as owners
@@ -155,7 +154,7 @@ class Sieve:
                 {self._known("given")}
             ),
             found as (
-                select given.record_id, given.value, known.kind, known.at
+                select given.record_id, given.value, known.kind, known.drawn_at
                 from given
                 inner join known on given.source_id = known.source_id
                     and given.type = known.type and given.value = known.value
@@ -163,7 +162,7 @@ class Sieve:
             select rows.record_id, rows._segment, list(distinct found.value)
             from {rows} as rows
             inner join found on rows.record_id = found.record_id
-            where case found.kind when 'suppression' then rows.received_at > found.at else {too_old} end
+            where case found.kind when 'suppression' then rows.received_at > found.drawn_at else {too_old} end
                 and {whose if self._owners else "true"}
             group by all
         """
@@ -205,14 +204,14 @@ class Sieve:
                 from texts where regexp_matches(text, '{_MAY_MENTION}')
             ),
             known as (
-                select spelled.word, tombstones.at
+                select spelled.word, tombstones.drawn_at
                 from (select distinct word from words) as spelled
                 inner join tombstones on {self._hash(f"'{WORD}'", "lower(spelled.word)")} = tombstones.hash
                 where tombstones.kind = 'erasure'
             )
             select words.record_id, words._segment, list(distinct words.word)
             from words inner join known on words.word = known.word
-            where words.received_at <= known.at
+            where words.received_at <= known.drawn_at
             group by all
         """
 
@@ -231,7 +230,7 @@ class Sieve:
             from words
             inner join tombstones on {self._hash(f"'{WORD}'", "lower(words.word)")} = tombstones.hash
             where case tombstones.kind
-                when 'suppression' then words.received_at > tombstones.at else words.received_at <= tombstones.at
+                when 'suppression' then words.received_at > tombstones.drawn_at else words.received_at <= tombstones.drawn_at
             end
         """
 
@@ -299,12 +298,11 @@ class Sieve:
         return self._connection.execute(query).fetchall()
 
     def _prepare(self) -> None:
-        if self._is_ready:
-            return
+        """Before any transaction: one that is rolled back would take the tables with it."""
         self._connection.execute(
             """
             create or replace temp table tombstones
-                (hash varchar, request_id varchar, kind varchar, at timestamp, facts_at timestamp, open_syncs varchar[]);
+                (hash varchar, request_id varchar, kind varchar, drawn_at timestamp, facts_at timestamp, open_syncs varchar[]);
             create or replace temp table erased_records (record_id uuid);
             """
         )
@@ -324,4 +322,3 @@ class Sieve:
         self._connection.execute(
             "insert into erased_records select unnest(?::varchar[])::uuid", [records]
         )
-        self._is_ready = True

@@ -25,7 +25,7 @@ from orchestration.journeys.relation import as_row
 from orchestration.privacy.rewriting import came_back, forget_originals, rewrite
 from orchestration.privacy.sieve import Changes, Sieve
 from orchestration.privacy.tombstones import read_register
-from orchestration.warehouse.isolating import BadLine, isolate
+from orchestration.warehouse.isolating import BadLine, Isolated, isolate
 from orchestration.warehouse.phones import extend_phone_numbers
 from orchestration.warehouse.schema import (
     LEDGERS,
@@ -105,19 +105,41 @@ def _sieve_what_came_back(loader: Loader) -> None:
     """A backup that was put back over the archive brings back nobody, whether it is loaded anew or was loaded before."""
     for segment in came_back(loader.settings):
         measured, stream = measure(segment), segment.stream
-        if not measured.bytes:
-            continue
         columns = ", ".join(f'"{name}"' for name in contract_columns(STREAMS[stream]))
+        with _split(loader, measured) as (split, scratch):
+            loader.connection.execute(
+                f"create or replace temp table came_back as select {columns}, $name as _segment "
+                f"from {_reader(stream)} where {_is_record(stream)}",
+                {"files": [str(scratch)], "name": segment.name},
+            )
+        bad = [line.text.decode("utf-8", "backslashreplace") for line in split.bad]
         loader.connection.execute(
-            f"create or replace temp table came_back as select {columns}, $name as _segment "
-            f"from {_reader(stream)} where {_is_record(stream)}",
-            {
-                "files": [str(measured.path)],
-                "name": segment.name,
-            },
+            "create or replace temp table unreadable as select $name as segment, unnest($bad::varchar[]) as raw",
+            {"name": segment.name, "bad": bad},
         )
-        changes = loader.sieve.forbidden(stream, "came_back")
-        _take_out(loader, [measured], changes or {segment.name: {}})
+        changes = {
+            **loader.sieve.forbidden(stream, "came_back").get(segment.name, {}),
+            **loader.sieve.unreadable("unreadable").get(segment.name, {}),
+        }
+        _take_out(loader, [measured], {segment.name: changes})
+
+
+@contextmanager
+def _split(loader: Loader, segment: Measured) -> Iterator[tuple[Isolated, Path]]:
+    """The lines of a segment that can be read, in a file of their own, and the others."""
+    connection, settings, stream = loader.connection, loader.settings, segment.stream
+    scratch = settings.warehouse.parent / "isolating.ndjson"
+    try:
+        split = isolate(
+            stream,
+            lines(segment),
+            lambda file: _count_readable(connection, stream, file),
+            scratch,
+        )
+        scratch.write_bytes(b"".join(text + b"\n" for text in split.good))
+        yield split, scratch
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def _take_out(
@@ -219,7 +241,12 @@ def _refuse_forbidden(
     stream = batch[0].stream
     if is_sieved:
         return
-    if changes := sieve.forbidden(stream, f"raw.{stream}", f"_load_id >= {first}"):
+    changes = sieve.forbidden(stream, f"raw.{stream}", f"_load_id >= {first}")
+    names = ", ".join(f"'{segment.name}'" for segment in batch)
+    unreadable = sieve.unreadable("raw.load_rejects", f"segment in ({names})")
+    for name, found in unreadable.items():
+        changes.setdefault(name, {}).update(found)
+    if changes:
         raise _ForbiddenError(changes)
 
 
@@ -270,28 +297,17 @@ def _insert_isolated(
     loader: Loader, segment: Measured, load_id: int, is_sieved: bool
 ) -> None:
     """The slow path: load the lines that can be read, and keep the others with their reason."""
-    connection, settings, sieve, result = loader
-    stream = segment.stream
-    scratch = settings.warehouse.parent / "isolating.ndjson"
-    try:
-        # before the transaction: a failing probe would abort it
-        split = isolate(
-            stream,
-            lines(segment),
-            lambda file: _count_readable(connection, stream, file),
-            scratch,
-        )
-        scratch.write_bytes(b"".join(text + b"\n" for text in split.good))
+    connection, result, stream = loader.connection, loader.result, segment.stream
+    # before the transaction: a failing probe would abort it
+    with _split(loader, segment) as (split, scratch):
         files = {str(scratch): segment} if split.good else {}
         with _transaction(connection):
             _insert(connection, stream, files, [segment], load_id)
             _keep_bad_lines(connection, segment, split.bad)
             _record(connection, segment, load_id, rejected=len(split.bad))
             result.phone_numbers += extend_phone_numbers(connection, [stream], load_id)
-            _refuse_forbidden(sieve, [segment], load_id, is_sieved)
+            _refuse_forbidden(loader.sieve, [segment], load_id, is_sieved)
             reached("loader.inserted")
-    finally:
-        scratch.unlink(missing_ok=True)
     result.rejected[stream] += len(split.bad)
 
 

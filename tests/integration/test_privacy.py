@@ -1,0 +1,316 @@
+"""Access, erasure, suppression and retention over a real landing zone: what is Ada's goes, wherever it is, whatever is
+killed and whatever backup comes back; what is Bo's stays, and so does what they share."""
+
+import shutil
+import signal
+import stat
+import zipfile
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ingestion.contracts import ProfileRow
+from ingestion.landing import archived_segments
+from ingestion.settings import Settings
+from orchestration.identity.finding import NotFoundError
+from orchestration.privacy.access import write_archive
+from orchestration.privacy.carrying import carry_out, retain
+from orchestration.privacy.places import search
+from orchestration.privacy.requests import land_request, open_requests
+from orchestration.privacy.rewriting import manifest
+from orchestration.privacy.subject import asked_about, subject_of
+from orchestration.warehouse.ledger import unbalanced
+from orchestration.warehouse.loading import load
+from orchestration.warehouse.schema import read_copy, warehouse
+from orchestration.warehouse.segments import lines, measure
+from tests.dbt import FORKS
+from tests.integration.erased import (
+    ADAS,
+    BOS,
+    SECRETS,
+    SHARED,
+    carry_out_and_die,
+    delivered,
+    named,
+    refresh,
+    two_people,
+)
+from tests.landed import NOON, event, land
+
+POINTS = (
+    "privacy.opened",
+    "privacy.tombstoned",
+    "privacy.drafted",
+    "privacy.replaced#2",
+    "privacy.forgotten",
+    "privacy.swept",
+)
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory) -> Path:
+    """A platform that holds Ada and Bo, and a backup of it is any copy."""
+    folder = tmp_path_factory.mktemp("privacy") / "before"
+    two_people(folder)
+    return folder
+
+
+@pytest.fixture
+def home(before, tmp_path) -> Settings:
+    return copied(before, tmp_path / "twin")
+
+
+def copied(folder: Path, to: Path) -> Settings:
+    shutil.copytree(folder, to)
+    return Settings(home=to / "home", sources_dir=to / "sources")
+
+
+def file_erasure(home: Settings) -> str:
+    with read_copy(home.published) as connection:
+        theirs = subject_of(connection, [asked_about(connection, "ada-1815")])
+    return land_request(
+        home, "erasure", theirs.identifiers, "dpo", "passport of ada-1815"
+    )
+
+
+def erase_to_the_end(home: Settings) -> dict:
+    """What `continue` does, the refresh by hand."""
+    carry_out(home)
+    refresh(home)
+    (certificate,) = carry_out(home).certificates
+    return certificate
+
+
+def bos(home: Settings) -> list:
+    """Whatever is not Ada's, as landed."""
+    with duckdb.connect(home.warehouse, read_only=True) as connection:
+        return [
+            connection.execute(sql).fetchall()
+            for sql in (
+                "select record_id, event_id, identifiers, traits from raw.events where event_id not like 'ada-%' order by 1",
+                "select * exclude (_load_id) from raw.profiles where row_key like 'C-BO%' order by 1",
+                "select * exclude (_load_id) from raw.rejects where raw like '%bo-%' order by 1",
+                "select * exclude (_load_id) from raw.membership_changes where profile_id like 'p_b%' order by 1",
+                "select * exclude (_load_id) from raw.identity_changes where profile_id like 'p_b%' order by 1",
+            )
+        ]
+
+
+def test_the_search_finds_her_in_every_place_before(home):
+    found = search(home, SECRETS)
+    places = {place.split("/")[0] for place in found}
+    assert places >= {
+        "landing",
+        "warehouse",
+        "published",
+        "plans",
+        "logs",
+        "dagster",
+        "connectors",
+    }
+
+
+def test_nothing_of_hers_is_left_and_everything_of_his(home):
+    kept = bos(home)
+    file_erasure(home)
+    certificate = erase_to_the_end(home)
+    assert search(home, SECRETS) == {}
+    assert bos(home) == kept
+    assert all(kept)
+    assert certificate["open"] == []
+    assert certificate["rows_before"]["raw.events"] == 4
+    assert certificate["rows_after"] == {}
+    assert not open_requests(home)
+    with warehouse(home.warehouse) as connection:
+        assert unbalanced(connection) == []
+
+
+def test_what_names_her_in_a_record_of_his_is_taken_out_and_nothing_else(home):
+    file_erasure(home)
+    erase_to_the_end(home)
+    with duckdb.connect(home.warehouse, read_only=True) as connection:
+        ((properties,),) = connection.execute(
+            "select properties from raw.events where event_id = 'bo-sends-ada-a-gift'"
+        ).fetchall()
+    assert properties == '{"gift_to":"[erased]","hash":"[erased]","note":"für"}'
+
+
+def test_a_backup_of_the_landing_zone_brings_nobody_back(home, before):
+    kept = bos(home)
+    file_erasure(home)
+    erase_to_the_end(home)
+    shutil.copytree(before / "home/landing", home.landing, dirs_exist_ok=True)
+    refresh(home)
+    assert search(home, SECRETS) == {}
+    assert bos(home) == kept
+    home.warehouse.unlink()
+    shutil.copytree(before / "home/landing", home.landing, dirs_exist_ok=True)
+    refresh(home)
+    assert search(home, SECRETS) == {}
+    assert bos(home) == kept
+
+
+def test_old_segments_landed_again_bring_nobody_back(home, before):
+    """As they were before they were archived, and under names that nobody knows."""
+    file_erasure(home)
+    erase_to_the_end(home)
+    old = Settings(home=before / "home")
+    for segment in archived_segments(old.landing):
+        text = b"".join(line + b"\n" for line in lines(measure(segment)))
+        sealed = home.landing / segment.stream / "sealed"
+        sealed.mkdir(exist_ok=True)
+        (sealed / f"{segment.name}.ndjson").write_bytes(text)
+        readable = b"".join(
+            line for line in text.splitlines(True) if b"torn" not in line
+        )
+        (sealed / f"f{segment.name[1:]}.ndjson").write_bytes(readable)
+    refresh(home)
+    assert search(home, SECRETS) == {}
+
+
+def test_the_crm_cannot_bring_her_back_but_she_can_come_back_herself(home):
+    file_erasure(home)
+    erase_to_the_end(home)
+    later = datetime.now(NOON.tzinfo) + timedelta(minutes=1)
+    land(
+        home,
+        ProfileRow(
+            source_id="crm",
+            row_key="1",
+            row_hash="2" * 64,
+            observed_at=later,
+            identifiers=named(ADAS[1]),
+        ),
+        event(
+            "ada-of-old",
+            occurred_at=NOON,
+            received_at=later,
+            identifiers=named(ADAS[0]),
+        ),
+        event(
+            "ada-is-back",
+            occurred_at=later,
+            received_at=later,
+            identifiers=named(ADAS[0]),
+        ),
+    )
+    assert load(home).forbidden == 2
+    with duckdb.connect(home.warehouse, read_only=True) as connection:
+        found = connection.execute(
+            "select event_id from raw.events where event_id like 'ada%'"
+        ).fetchall()
+    assert found == [("ada-is-back",)]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_a_boundary_and_continued_nothing_of_hers_is_left(
+    home, point, tmp_path
+):
+    kept = bos(home)
+    file_erasure(home)
+    process = FORKS.Process(
+        target=carry_out_and_die, args=(str(tmp_path / "twin"), point)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, f"{point} was never reached"
+    if point.startswith("privacy.draft"):
+        refresh(home)  # somebody else runs in between
+    erase_to_the_end(home)
+    assert search(home, SECRETS) == {}
+    assert bos(home) == kept
+
+
+def test_it_waits_for_a_destination_and_keeps_only_what_its_removal_needs(home):
+    land(home, delivered("enter"), delivered("enter", sync="down"))
+    refresh(home)
+    file_erasure(home)
+    assert carry_out(home).waiting
+    land(home, delivered("exit"))
+    assert carry_out(home).waiting, "the other destination still holds her"
+    carry_out(home, despite_open=True)
+    refresh(home)
+    (certificate,) = carry_out(home).certificates
+    assert certificate["waiting_for_destinations"] == ["down"]
+    held = {
+        place.split("/")[1]
+        for place in search(home, SECRETS)
+        if place.startswith("landing")
+    }
+    assert held == {"deliveries", "privacy_requests"}
+    land(home, delivered("exit", sync="down"))
+    refresh(home)
+    assert carry_out(home).erased
+    refresh(home)
+    (certificate,) = carry_out(home).certificates
+    assert certificate["open"] == []
+    assert search(home, SECRETS) == {}
+
+
+def test_a_suppression_takes_in_nothing_more_and_takes_nothing_away(home):
+    land_request(home, "suppression", ADAS, "dpo", "mail")
+    assert carry_out(home).suppressed
+    later = datetime.now(NOON.tzinfo) + timedelta(minutes=1)
+    mine, his = named(ADAS[0]), named(BOS[0])
+    land(
+        home,
+        event("ada-later", received_at=later, identifiers=mine),
+        event("bo-later", received_at=later, identifiers=his),
+    )
+    assert load(home).forbidden == 1
+    with duckdb.connect(home.warehouse, read_only=True) as connection:
+        found = connection.execute(
+            "select event_id from raw.events where event_id like 'ada%' or event_id = 'bo-later' order by 1"
+        ).fetchall()
+    assert [name for (name,) in found] == [
+        "ada-calls",
+        "ada-from-the-office",
+        "ada-logs-in",
+        "ada-reads",
+        "bo-later",
+    ]
+
+
+def test_what_is_past_its_time_goes_and_a_backup_does_not_bring_it_back(home, before):
+    now = NOON.replace(tzinfo=None) + timedelta(days=91)
+    rewritten = retain(home, {"rejects": 90}, now)
+    assert [(each.stream, each.lines_before, each.lines) for each in rewritten] == [
+        ("rejects", 2, 0)
+    ]
+    shutil.copytree(before / "home/landing", home.landing, dirs_exist_ok=True)
+    refresh(home)
+    with duckdb.connect(home.warehouse, read_only=True) as connection:
+        assert connection.execute("select count(*) from raw.rejects").fetchall() == [
+            (0,)
+        ]
+    assert retain(home, {"rejects": 90}, now) == []
+    assert len(manifest(home)) == 2, "once, and once more for the backup"
+
+
+def test_a_shared_identifier_says_not_whose_request_it_is(home):
+    with (
+        read_copy(home.published) as connection,
+        pytest.raises(NotFoundError, match="shared by several"),
+    ):
+        asked_about(connection, SHARED[1])
+
+
+def test_access_shows_what_is_hers_and_leaves_out_what_is_his(home):
+    path, counted = write_archive(home, "hers", [ADAS[0]])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with zipfile.ZipFile(path) as archive:
+        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert counted["raw.events"] == 4
+    assert counted["raw.rejects"] == 1
+    assert "office@analytical.example" in texts["about.json"]
+    everything = "".join(texts.values())
+    assert not [value for _, value in BOS if value in everything]
+
+
+def test_the_platforms_own_user_alone_reads_what_is_private(home):
+    file_erasure(home)
+    carry_out(home)
+    for path in (home.home / "privacy").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) in (0o600, 0o700), path

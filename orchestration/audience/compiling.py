@@ -253,6 +253,7 @@ class _Compiler:
         self.imports[source.relation] = source.model
         relation = source.relation
         kind_of_row = list(_rows(given))
+        kind_of_row += [self._filter(source, each) for each in given.among]
         judged = [self._filter(source, each) for each in given.where]
         if source.time and (given.take or not (given.when and given.when.has_end)):
             time = exp.column(source.time)
@@ -332,14 +333,31 @@ class _Compiler:
             self.steps.append(
                 Cte(
                     later,
-                    ["profile_id", "occurred_at", "record_id"],
+                    ["profile_id", "occurred_at", "record_id", *self._kept(step)],
                     ["events"],
                     all_of(each for each in where if each != exp.true()),
                     comment=f"{word}: {said(step)}",
                 )
             )
-            came = _came_after(later, relation, step.within)
+            came = _came_after(later, relation, step.within, self._same(relation, step))
             yield exp.Not(this=came) if word == "not_then" else came
+
+    def _kept(self, step: Step) -> Iterable[str]:
+        """What a later event has to have in common with the one before it."""
+        for number, name in enumerate(step.same, 1):
+            text = self.placeholders.filled(self._field(EVENTS, name).sql())
+            yield f"{text} as same_{number}"
+
+    def _same(self, relation: str, step: Step) -> list[exp.Expr]:
+        return [
+            exp.EQ(
+                this=exp.column(f"same_{number}", "later"),
+                expression=self._field(EVENTS, name)
+                if LOOSE.fullmatch(name)
+                else exp.column(name, relation),
+            )
+            for number, name in enumerate(step.same, 1)
+        ]
 
     def _filter(self, source: Source, given: Filter) -> exp.Expr:
         match given:
@@ -363,7 +381,9 @@ class _Compiler:
         return self.placeholders.of(f"json_text('{found[1]}', '${path}')")
 
 
-def _came_after(later: str, relation: str, within: Duration | None) -> exp.Expr:
+def _came_after(
+    later: str, relation: str, within: Duration | None, same: list[exp.Expr]
+) -> exp.Expr:
     def column(name: str, of: str) -> exp.Expr:
         return exp.column(name, of)
 
@@ -391,6 +411,7 @@ def _came_after(later: str, relation: str, within: Duration | None) -> exp.Expr:
     if within:
         end = exp.Add(this=before.copy(), expression=interval(within))
         tests.append(exp.LTE(this=time.copy(), expression=end))
+    tests += same
     found = exp.select("1").from_(exp.alias_(exp.to_table(later), "later", table=True))
     return exp.Exists(this=found.where(*tests))
 

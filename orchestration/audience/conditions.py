@@ -4,6 +4,7 @@ Which rows and columns are compared is compiling.py's business. Whatever is Jinj
 placeholder, because sqlglot knows no Jinja.
 """
 
+import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -227,8 +228,22 @@ def _loose(word: str, column: exp.Expr, value: object, ignoring_case: bool) -> e
         return all_of([there, none_of([_loose("in_", column, values, ignoring_case)])])
     if isinstance(value, tuple):
         return any_of(_loose("is_", column, each, ignoring_case) for each in value)
+    if word == "includes":
+        return _includes(column, str(value), ignoring_case)
     if isinstance(value, bool):
         return _plain(word, column, str(value).lower(), ignoring_case)
     if isinstance(value, int | Decimal):
         return _plain(word, number_of(column), value, False)
     return _plain(word, column, value, ignoring_case)
+
+
+def _includes(column: exp.Expr, value: str, ignoring_case: bool) -> exp.Expr:
+    """Lists are JSON, so an entry that is a text stands in its quotes."""
+    is_list = _plain("starts_with", column, "[", False)
+    entry = json.dumps(value, ensure_ascii=False)
+    return any_of(
+        [
+            _plain("is_", column, value, ignoring_case),
+            all_of([is_list, _plain("contains", column, entry, ignoring_case)]),
+        ]
+    )

@@ -122,7 +122,7 @@ def source_of(rule: Counted) -> Source:
 
 def _counted(rule: Counted) -> Iterator[str]:
     source = source_of(rule)
-    for each in rule.where:
+    for each in (*rule.where, *rule.among):
         yield from _filter(source, each)
     if rule.total:
         yield from _sum(source, rule)
@@ -139,6 +139,8 @@ def _step(step: Step | None) -> Iterator[str]:
         yield from _events(step.event)
         for each in step.where:
             yield from _filter(fields.EVENTS, each)
+        for name in step.same:
+            yield from _asked(fields.EVENTS, name)
         for later in (step.then, step.not_then):
             yield from _step(later)
 
@@ -201,7 +203,7 @@ FITTING: dict[str, tuple[tuple[str, ...], tuple[type, ...], str]] = {
         "a time; ask with `last`, `next`, `on`, `since`, `until`, `after` or `before`",
     ),
     "loose": (
-        (*EQUAL, *NUMERIC, *TEXTUAL, *Window.model_fields),
+        (*EQUAL, *NUMERIC, *TEXTUAL, "includes", *Window.model_fields),
         (str, int, Decimal, bool),
         "as it was sent; write a date in quotes, or ask with `on`",
     ),

@@ -141,6 +141,8 @@ class Comparison(Window):
     in_: Values | None = Field(None, alias="in")
     not_in: Values | None = None
     contains: Text | None = None
+    includes: Text | None = None
+    """A list has this among its entries, or a single value is this."""
     starts_with: Text | None = None
     ends_with: Text | None = None
     exists: StrictBool | None = None
@@ -181,6 +183,8 @@ class Counted(Part):
 
     where: tuple["Filter", ...] = ()
     """All of these hold for the row."""
+    among: tuple["Filter", ...] = ()
+    """`take` chooses from the rows for which all of these hold."""
     when: Window | None = None
     take: Literal["first", "last"] | None = None
     """Only the person's first or last row until as_of is looked at; `where` and `when` then judge that one."""
@@ -194,6 +198,8 @@ class Counted(Part):
     def _ends(self) -> Self:
         if self.take and self.when and self.when.next:
             raise ValueError("`take` looks back from as_of, so `next` finds nothing")
+        if self.among and not self.take:
+            raise ValueError("`among` is what `take` chooses from; write `where`")
         return self
 
 
@@ -208,6 +214,8 @@ class Step(Part):
     where: tuple["Filter", ...] = ()
     within: Length | None = None
     """At most so long after the event before it, exactly so long included."""
+    same: tuple[Text, ...] = ()
+    """Fields that have the same value as at the event before it; a missing value is the same as nothing."""
     then: "Step | None" = None
     not_then: "Step | None" = None
 

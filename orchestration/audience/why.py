@@ -236,8 +236,9 @@ class Why:
         )
         yield f"To {'leave' if self.is_in else 'be in'}, this would have to be otherwise{rows}:"
         for clause in changed:
-            about = self._about(clause)
-            yield f"  {self._told(clause, row)}{f' – {about}' if about else ''}"
+            yield f"  {self._told(clause, row)}"
+            if about := self._about(clause):
+                yield f"      {about}"
 
     def _told(self, clause: Clause, row: Row) -> str:
         """The clause as SQL with the values that decided; how many rows of a step there are, in words."""

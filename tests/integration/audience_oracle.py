@@ -41,6 +41,8 @@ LOOSE = [
     "NaN",
     True,
     None,
+    ["tea", "cup"],
+    ["tea bag"],
 ]
 TIMES_AS_TEXT = [
     "2026-03-30",
@@ -295,6 +297,8 @@ def _comparison(pick: random.Random, kind: str) -> Rule:
             {pick.choice(["in", "not_in"]): pick.sample(TEXTS, 3)},
         ]
     )
+    if kind == "loose" and pick.random() < 0.1:
+        return {"includes": pick.choice(["tea", "Tea", "a"])}
     if kind == "loose" and pick.random() < 0.2:
         return {pick.choice(["is", "is_not"]): True}
     return said | ({"ignoring_case": True} if pick.random() < 0.3 else {})
@@ -320,7 +324,9 @@ def _counted(pick: random.Random, fields: list[str], money: str, time: bool) -> 
     if time and pick.random() < 0.6:
         rule["when"] = make_window(pick)
     if time and pick.random() < 0.25 and "next" not in rule.get("when", {}):
-        return rule | {"take": pick.choice(["first", "last"])}
+        among = [_filter(pick, fields)] if pick.random() < 0.4 else []
+        chosen = {"take": pick.choice(["first", "last"])}
+        return rule | chosen | ({"among": among} if among else {})
     if pick.random() < 0.5:
         rule["count"] = {
             pick.choice(
@@ -382,6 +388,8 @@ def _step(pick: random.Random, depth: int) -> Rule:
         step["within"] = pick.choice(SPANS)
     if pick.random() < 0.3:
         step["where"] = [_filter(pick, EVENT_FIELDS)]
+    if pick.random() < 0.3:
+        step["same"] = pick.sample(["currency", "properties.kind"], pick.choice([1, 2]))
     if depth > 1 and pick.random() < 0.3:
         step[pick.choice(["then", "not_then"])] = _step(pick, depth - 1)
     return step
@@ -490,6 +498,7 @@ def _counts(rule: Rule, world: World, who: str) -> bool:
     rows = [
         row for row in world.of(model, who) if _is_kind(subject, rule[subject], row)
     ]
+    rows = [r for r in rows if all(passes(each, r) for each in rule.get("among", ()))]
     if rule.get("take"):
         rows = [row for row in rows if row[time] is not None and row[time] < AS_OF]
         rows.sort(key=lambda row: (row[time], *(row[tie] for tie in ties)))
@@ -552,6 +561,10 @@ def came_after(rule: Rule, row: Row, world: World, who: str) -> bool:
                 <= shifted(row["occurred_at"], step["within"], 1)
             )
             and all(passes(each, later) for each in step.get("where", ()))
+            and all(
+                value(row, name) is not None and value(row, name) == value(later, name)
+                for name in step.get("same", ())
+            )
             and came_after(step, later, world, who)
             for later in world.of("fct_profile_events", who)
         )
@@ -581,7 +594,9 @@ def value(row: Row, name: str) -> Any:
 
 
 def _text(sent: Any) -> str | None:
-    return sent if sent is None or isinstance(sent, str) else json.dumps(sent)
+    if sent is None or isinstance(sent, str):
+        return sent
+    return json.dumps(sent, separators=(",", ":"))
 
 
 def _number(given: Any) -> Decimal | None:
@@ -616,6 +631,7 @@ WORDS = (
     "more_than",
     "less_than",
     "contains",
+    "includes",
     "starts_with",
     "ends_with",
     "exists",
@@ -650,9 +666,18 @@ def _word(found: Any, word: str, operand: Any, fold: bool) -> bool:
     return {
         "is": lambda: found == operand,
         "contains": lambda: operand in found,
+        "includes": lambda: operand in [found, *_entries(found)],
         "starts_with": lambda: found.startswith(operand),
         "ends_with": lambda: found.endswith(operand),
     }[word]()
+
+
+def _entries(found: str) -> list[Any]:
+    try:
+        entries = json.loads(found)
+    except ValueError:
+        return []
+    return entries if isinstance(entries, list) else []
 
 
 def in_window(time: datetime | None, window: Rule) -> bool:

@@ -16,6 +16,8 @@ import dagster as dg
 
 from ingestion.connectors import SourceError, load_sources
 from ingestion.settings import Settings, settings
+from orchestration.destinations.register import DestinationsInvalid
+from orchestration.destinations.syncs import SyncsInvalid
 from orchestration.instance import (
     BY_COMMAND,
     RunUnderWayError,
@@ -24,6 +26,7 @@ from orchestration.instance import (
     prepare_environment,
 )
 from orchestration.jobs import JOBS, refresh_config
+from orchestration.journeys.declarations import JourneyError
 from orchestration.logical_time import parse_as_of
 from orchestration.progress import Progress, RunReport, terminal
 from orchestration.warehouse.ledger import distinct_events
@@ -36,7 +39,13 @@ def main() -> int:
     arguments = _arguments()
     try:
         return run(settings(), arguments.job, arguments.as_of or _this_minute())
-    except (RunUnderWayError, SourceError) as error:
+    except (
+        RunUnderWayError,
+        SourceError,
+        JourneyError,
+        SyncsInvalid,
+        DestinationsInvalid,
+    ) as error:
         print(f"Stopped before any work: {error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import duckdb
+
 from ingestion.landing import LandingUnavailable, LandingWriter
 from ingestion.settings import settings
 from orchestration.activation.documents import describe, guards, lines, write
@@ -41,17 +43,30 @@ def main(arguments: list[str] | None = None) -> int:
         return int(asked.run(asked))
     except REFUSALS as error:
         print(error, file=sys.stderr)
-        return 1
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        said = str(error).partition("\n")[0]
+        print(
+            f"The read copy was made from other models than these ({said}): run the job `refresh` first.",
+            file=sys.stderr,
+        )
+    return 1
 
 
 def _plan(asked: argparse.Namespace) -> int:
+    """All that can be made: one that cannot says why and keeps no other from being seen."""
+    failed = 0
     for sync in _wanted(asked.syncs):
-        with _destination(sync) as destination:
-            document = describe(sync, destination, settings())
+        try:
+            with _destination(sync) as destination:
+                document = describe(sync, destination, settings())
+        except (DestinationsInvalid, SyncImpossible) as error:
+            print(error, file=sys.stderr)
+            failed = 1
+            continue
         path = write(document, settings())
         print("\n".join(lines(document)))
         print(f"  {path}")
-    return 0
+    return failed
 
 
 def _approve(asked: argparse.Namespace) -> int:

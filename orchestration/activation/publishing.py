@@ -8,9 +8,9 @@ from ingestion.settings import Settings
 from orchestration.activation.plans import of_account, read_plan
 from orchestration.destinations.base import Sync
 from orchestration.destinations.delivery import deliver
-from orchestration.destinations.register import load_destinations
+from orchestration.destinations.register import declared_names, load_destinations
 from orchestration.destinations.summary import DeliverySummary
-from orchestration.destinations.syncs import load_syncs
+from orchestration.destinations.syncs import check_destinations, load_syncs
 from orchestration.destinations.waiting import account_of
 from orchestration.journeys import journey_syncs
 from orchestration.journeys.last_word import may_go_out
@@ -21,9 +21,13 @@ class PlanChanged(Exception):  # noqa: N818 - says what happened
 
 
 def declared_syncs(settings: Settings) -> list[Sync]:
-    """The syncs of the seed, then those that journeys are."""
+    """The syncs of the seed, then those that journeys are. Raises SyncsInvalid, JourneyError, DestinationsInvalid."""
     seed = settings.dbt_project_dir / "seeds" / "syncs.csv"
-    return [*load_syncs(seed), *journey_syncs(settings)]
+    syncs = load_syncs(seed)
+    if syncs:
+        known = declared_names(settings.destinations_file)
+        check_destinations(syncs, known)
+    return [*syncs, *journey_syncs(settings)]
 
 
 def send(

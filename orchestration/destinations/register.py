@@ -81,6 +81,11 @@ def load_destinations(
     return made
 
 
+def declared_names(file: Path) -> list[str]:
+    """Every destination of the file, whether its secrets are there or not. Raises DestinationsInvalid."""
+    return sorted(_declared(file))
+
+
 def _declared(file: Path) -> dict[str, dict[str, Any]]:
     try:
         content = yaml.safe_load(file.read_text()) or {}

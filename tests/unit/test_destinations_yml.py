@@ -12,7 +12,12 @@ from orchestration.destinations.register import (
     DestinationsInvalid,
     load_destinations,
 )
-from orchestration.destinations.syncs import load_syncs
+from orchestration.destinations.syncs import (
+    SyncsInvalid,
+    check_destinations,
+    load_syncs,
+)
+from tests.changes import SYNC
 from tests.chaos_receiver import SECRET
 
 DECLARED = """
@@ -121,3 +126,36 @@ def test_there_is_an_example_of_every_kind_and_each_one_loads(tmp_path):
     assert made.keys() == set(names)
     for destination in made.values():
         destination.close()
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ({"mode": "miror"}, "line 2: mode: 'miror' is not known; did you mean mirror?"),
+        ({"state": "off"}, "state: 'off' is not known; it is one of active, retired."),
+        ({"max_exit_percent": "a third"}, "max_exit_percent: 'a third' is no whole"),
+        ({"description": "one, two"}, "it has 16 cells for 15 columns"),
+        ({"modus": "mirror"}, "modus: no such column; did you mean mode?"),
+    ],
+)
+def test_a_row_that_is_no_sync_is_told_with_its_line_and_field(tmp_path, row, sentence):
+    seed = tmp_path / "syncs.csv"
+    cells = {**SYNC.model_dump(mode="json"), "requests_per_minute": "", **row}
+    seed.write_text(f"{','.join(cells)}\n{','.join(map(str, cells.values()))}\n")
+    with pytest.raises(SyncsInvalid, match=re.escape(sentence)):
+        load_syncs(seed)
+
+
+def test_a_sync_that_leads_nowhere_is_told_the_nearest_destination():
+    astray = SYNC.model_copy(update={"destination": "hubspott"})
+    with pytest.raises(SyncsInvalid, match="'hubspott'; did you mean hubspot"):
+        check_destinations([SYNC, astray], ["hubspot", "tool"])
+
+
+def test_two_syncs_of_one_name_are_refused(tmp_path):
+    cells = {**SYNC.model_dump(mode="json"), "requests_per_minute": ""}
+    row = ",".join(map(str, cells.values()))
+    seed = tmp_path / "syncs.csv"
+    seed.write_text(f"{','.join(cells)}\n{row}\n{row}\n")
+    with pytest.raises(SyncsInvalid, match="buyers_to_tool is declared 2 times"):
+        load_syncs(seed)

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from ingestion.landing import read_tail
 from ingestion.settings import Settings
 from orchestration.realtime import relayed
 from orchestration.relay.relay import Relay
+from orchestration.warehouse.loading import load
 from tests.conftest import ROOT
 from tests.integration.relaying import (
     NOON,
@@ -146,6 +148,36 @@ def test_of_the_pair_one_leads_and_the_other_takes_over(home: Settings) -> None:
     assert standing_by.result().outcomes == [("recovery", "expired")]
     second.close()
     waiting.shutdown()
+
+
+def test_two_that_both_believe_to_lead_enter_and_tell_once(home: Settings) -> None:
+    pair = [relay_of(home, LATER), relay_of(home, LATER)]
+    for each in pair:
+        each.step()
+    land(home, *SINCE_NOON["ann is reminded"], cart("dia", 4, "d"))
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(Relay.step, pair))
+    for each in pair:
+        each.step()
+        each.close()
+    rows = read_tail(home.landing, "journey_decisions", set())
+    assert [row["outcome"] for row in rows] == ["entered", "entered"]
+    assert told(home) == [("ann@x.example", "a"), ("dia@x.example", "d")]
+
+
+def test_a_copy_older_than_the_warehouse_hides_no_word_of_consent(
+    home: Settings, relay: Relay
+) -> None:
+    """The refresh took the denial out of the tail and died before it published a copy that knows it."""
+    land(home, agreed("bob", "denied", 2))
+    load(home)
+    land(home, cart("bob", 3, "b"), cart("ann", 3, "a"))
+    relay.step()
+    begun_anew = relay_of(home, LATER)
+    begun_anew.step()
+    begun_anew.close()
+    assert decisions(home) == {"cart_abandoned ann 3": "entered"}
+    assert told(home) == [("ann@x.example", "a")]
 
 
 @pytest.mark.parametrize(

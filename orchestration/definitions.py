@@ -8,6 +8,7 @@ from orchestration.activation.publishing import declared_syncs
 from orchestration.assets.activation import publish_asset
 from orchestration.assets.landing import source_assets
 from orchestration.assets.layers import with_defaults
+from orchestration.assets.privacy import PRIVACY_JOBS, PRIVACY_SCHEDULES
 from orchestration.assets.profiles import profile_pages
 from orchestration.assets.warehouse import (
     dbt_models,
@@ -41,8 +42,8 @@ def batch() -> dg.Definitions:
     return dg.Definitions(
         assets=[*dg.map_asset_specs(with_defaults, assets)],
         asset_checks=[*source_checks(sources), quality_checks()],
-        jobs=[*JOBS.values(), reassert],
-        schedules=SCHEDULES,
+        jobs=[*JOBS.values(), reassert, *PRIVACY_JOBS],
+        schedules=[*SCHEDULES, *PRIVACY_SCHEDULES],
         sensors=SENSORS,
         resources={"platform": platform(configured), "dbt": dbt_cli(project)},
     )

@@ -3,10 +3,12 @@
 The cast goes through the doors a user has; what must be true stands beside each story.
 """
 
+import json
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections import defaultdict
 from datetime import UTC, timedelta
 from decimal import Decimal
@@ -16,7 +18,12 @@ from typing import Any
 import pytest
 
 from ingestion.collector.keys import KeyStore
+from ingestion.settings import Settings
 from orchestration.identity.graph import links_of, path
+from orchestration.privacy import places
+from orchestration.privacy.carrying import carry_out
+from orchestration.privacy.requests import land_request
+from orchestration.privacy.subject import asked_about, subject_of
 from orchestration.profile.page import page
 from orchestration.profile.reading import person
 from orchestration.profile.reading import profile_of as read_profile_id
@@ -284,3 +291,71 @@ def test_a_trait_is_added_by_the_two_lines_that_contributing_shows(told, tmp_pat
         " where loyalty_tier is not null"
     )
     assert tiers == [("Carl", "gold")]
+
+
+NEIGHBOURS = (
+    "select * from profiles.dim_profiles",
+    "select * from orders.fct_orders",
+    "select * from audiences.fct_audience_members",
+    "select * from profiles.dim_consents",
+    "select * from identity.dim_identifiers where identifier_value <> 'family-tablet'",
+    "select * from staging.fct_events",
+)
+
+
+@pytest.mark.prove
+def test_an_erased_person_is_nowhere_and_the_others_are_as_they_were(
+    told, profile_of, tmp_path
+):
+    """The mother goes; the father stays, and the tablet is his alone from here on."""
+    twin = told.copy(tmp_path / "twin")
+    settings = Settings(home=twin.home, sources_dir=twin.sources)
+    with read_copy(settings.published) as copy:
+        theirs = subject_of(copy, [asked_about(copy, "mother@family.example")])
+        before = [rows_without(copy, sql, theirs) for sql in NEIGHBOURS]
+    assert ("anonymous_id", "family-tablet") in theirs.shared
+    assert places.search(settings, theirs.values)
+    land_request(settings, "erasure", theirs.identifiers, "dpo", "letter of mother")
+    assert carry_out(settings).erased
+    done = twin.run(f"{CAST.as_of:%Y-%m-%dT%H:%M:%S}", job="refresh")
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    (certificate,) = carry_out(settings).certificates
+    assert certificate["open"] == []
+    assert certificate["rows_after"] == {}
+    assert certificate["rows_before"]["staging.fct_events"] >= 4
+    assert places.search(settings, theirs.values) == {}
+    with read_copy(settings.published) as copy:
+        assert [rows_without(copy, sql, theirs) for sql in NEIGHBOURS] == before
+
+
+def rows_without(copy, sql: str, person) -> list[tuple]:
+    """The rows that are not of the person."""
+    cursor = copy.execute(sql)
+    names = [column[0] for column in cursor.description]
+    keep = [i for i, name in enumerate(names) if not name.startswith("_")]
+    gone = {*person.profile_ids, *person.records}
+    return sorted(
+        tuple(str(row[i]) for i in keep)
+        for row in cursor.fetchall()
+        if not gone & {str(value) for value in row}
+    )
+
+
+def test_access_writes_everything_about_one_person_and_nothing_of_another(told):
+    """Every landed record, and a page; from the command line, answered within the request's deadline."""
+    said = told.python(
+        *("-m", "orchestration.privacy", "access", "mother@family.example"),
+        *("--requester", "dpo", "--proof", "passport"),
+    )
+    assert said.returncode == 0, said.stderr
+    assert "anonymous_id:family-tablet" in said.stdout
+    (path,) = (told.home / "privacy/access").glob("*.zip")
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    landed = [json.loads(line) for line in files["raw.events.ndjson"].splitlines()]
+    assert len(landed) == 4
+    assert {"identity.dim_identifiers.ndjson", "sessions.fct_sessions.ndjson"} <= set(
+        files
+    )
+    assert any(name.endswith(".html") for name in files)
+    assert not [name for name, text in files.items() if "father" in text]

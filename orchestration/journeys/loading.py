@@ -33,13 +33,18 @@ class Known:
     purposes: frozenset[str]
     events: frozenset[str]
     destinations: frozenset[str]
+    syncs: frozenset[str]
 
 
 def load_journeys(settings: Settings) -> list[Journey]:
     """Every declared journey, by name. Raises JourneyError with every mistake of every file."""
     paths = sorted(settings.journeys_dir.glob("*.yml"))
     known = _known(settings) if paths else None
-    journeys, mistakes = [], []
+    journeys = []
+    mistakes = [
+        f"{_place(path)}: journeys end in .yml; rename it"
+        for path in sorted(settings.journeys_dir.glob("*.yaml"))
+    ]
     for path in paths:
         try:
             journey = _read(path)
@@ -125,6 +130,8 @@ def _unknown(journey: Journey, known: Known) -> Iterator[str]:
     yield from _missing("purpose", [journey.purpose], known.purposes)
     yield from _missing("event", exits.events, known.events)
     yield from _missing("destination", [journey.destination], known.destinations)
+    if journey.name in known.syncs:
+        yield f"a sync of seeds/syncs.csv is named `{journey.name}`, too; rename one of them, or they share what was delivered"
     if trigger in known.properties:
         named = (*journey.instance_key, *journey.payload.trigger)
         kind = f"property of {trigger}"
@@ -158,6 +165,7 @@ def _known(settings: Settings) -> Known:
         purposes=_column(project / "seeds" / "purposes.csv", "purpose"),
         events=_column(project / "seeds" / "event_taxonomy.csv", "canonical_name"),
         destinations=_destinations(settings.destinations_file),
+        syncs=_column(project / "seeds" / "syncs.csv", "sync_name"),
     )
 
 

@@ -88,6 +88,20 @@ def test_a_mistake_is_a_sentence_with_the_file_and_the_nearest_right_name(
     assert sentence in str(refused.value)
 
 
+def test_a_journey_that_would_be_overlooked_is_named(tmp_path):
+    home = declare(tmp_path)
+    (tmp_path / "second.yaml").write_text("name: second")
+    with pytest.raises(JourneyError, match=r"second\.yaml: journeys end in \.yml"):
+        load_journeys(home)
+
+
+def test_a_journey_is_named_like_no_sync(tmp_path):
+    home = declare(tmp_path, name="repeat_buyers_webhook")
+    (tmp_path / "recovery.yml").rename(tmp_path / "repeat_buyers_webhook.yml")
+    with pytest.raises(JourneyError, match="is named `repeat_buyers_webhook`, too"):
+        load_journeys(home)
+
+
 def test_triggers_that_sql_computes_can_start_a_journey(tmp_path):
     computed = {"trigger": "replenishment_due"}
     home = declare(tmp_path, entry=computed, instance_key=["order_id"])

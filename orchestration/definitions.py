@@ -10,6 +10,7 @@ from orchestration.assets.landing import source_assets
 from orchestration.assets.layers import with_defaults
 from orchestration.assets.privacy import PRIVACY_JOBS, PRIVACY_SCHEDULES
 from orchestration.assets.profiles import profile_pages
+from orchestration.assets.quality import quality_pages
 from orchestration.assets.warehouse import (
     dbt_models,
     fact_assets,
@@ -37,6 +38,7 @@ def batch() -> dg.Definitions:
         fact_assets(),
         published_copy(models),
         profile_pages(),
+        quality_pages(),
         *(publish_asset(sync) for sync in declared_syncs(configured)),
     ]
     return dg.Definitions(

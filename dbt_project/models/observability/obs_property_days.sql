@@ -17,6 +17,8 @@ extract_rows as (select * from {{ ref('stg_landing__profiles') }}),
 
 touched_days as (select * from {{ ref('obs_touched_days') }}),
 
+blocked_identifiers as (select * from {{ ref('blocked_identifiers') }}),
+
 -- Everything that came, repeated or not: what is looked at is how a sender writes.
 arrived as (
     select
@@ -91,7 +93,7 @@ typed as (
 ),
 
 -- How many different sets of identifiers one value stood in: a person has few in a day,
--- a junk value has everybody's.
+-- a junk value has everybody's. What is blocked already does no harm.
 values_per_day as (
     select
         arrived.source_id,
@@ -101,7 +103,14 @@ values_per_day as (
         count(*) as value_count,
         count(distinct {{ identifiers_text('arrived.identifiers') }}) as set_count
     from arrived {{ each('arrived.identifiers', 'identifier') }}
-    where identifier.identifier.type not in ('anonymous_id', 'device_id')
+    left join blocked_identifiers
+        on
+            lower(identifier.identifier.value) = blocked_identifiers.blocked_value
+            and blocked_identifiers.match = 'exact'
+            and blocked_identifiers.identifier_type in ('*', identifier.identifier.type)
+    where
+        identifier.identifier.type not in ('anonymous_id', 'device_id')
+        and blocked_identifiers.blocked_value is null
     group by
         arrived.source_id,
         arrived.received_date,

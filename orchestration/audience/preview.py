@@ -112,8 +112,32 @@ def preview(
         leave=leave,
         entering=_sample(connection, "previewed", "today"),
         leaving=_sample(connection, "today", "previewed"),
-        problems=[*problems_of(audience, Lineage())],
+        problems=[
+            *problems_of(audience, Lineage()),
+            *_repeated(connection, audience, sql),
+        ],
     )
+
+
+def _repeated(
+    connection: duckdb.DuckDBPyConnection, audience: Audience, sql: str
+) -> Iterator[str]:
+    """A sentence when somebody is in it twice for the same instance."""
+    declared = {column["name"] for column in audience.described.get("columns", [])}
+    grain = [name for name in ("profile_id", "instance_key") if name in declared]
+    (repeated,) = _row(
+        connection,
+        f"""
+        select count(*) from (
+            select 1 from ({sql}) as audience group by {", ".join(grain) or "profile_id"} having count(*) > 1
+        )
+        """,
+    )
+    if repeated:
+        yield (
+            f"{audience.name} returns {repeated:,} more than once: its grain is {' and '.join(grain)}; group by it, "
+            "or tell the rows apart by an instance_key"
+        )
 
 
 def _row(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, ...]:

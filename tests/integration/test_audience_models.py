@@ -146,6 +146,9 @@ def test_a_preview_says_what_is_wrong_and_what_is_missing(published):
     clock = "select profile_id from {{ ref('fct_orders') }} where now() is not null"
     told = preview(published, Audience("audience_buyers", clock, BUYERS), moment)
     assert "must not be built: audience_buyers asks" in "\n".join(told.lines())
+    twice = "select a.profile_id from {{ ref('fct_orders') }} as a cross join {{ ref('fct_orders') }} as b"
+    told = preview(published, Audience("audience_buyers", twice, BUYERS), moment)
+    assert told.problems[-1].startswith("audience_buyers returns 3 more than once")
     unbuilt = "select profile_id from {{ ref('fct_sessions') }}"
     with pytest.raises(NoSuchRelationError, match="refresh first"):
         preview(published, Audience("audience_buyers", unbuilt, BUYERS), moment)

@@ -420,3 +420,25 @@ def test_nobody_enters_beside_an_entry_that_the_refresh_did_not_see():
     assert room.decide(f"{MONDAY}T13:00:00") == {"by the refresh": "capped"}
     assert room.deliver() == {"ann@x.example"}
     assert room.unbalanced() == []
+
+
+def test_whoever_is_held_by_the_night_or_stands_in_line_for_too_long_expires():
+    quiet = {**NIGHTS, "time_zone": {"default": "Europe/Berlin"}}
+    room = JourneyRoom(
+        a_journey("by_night", quiet_hours=quiet, max_age="10h"),
+        a_journey("in_line", per_hour=1, max_age="10h"),
+    )
+    for name in ("ann", "bob"):
+        room.person(name)
+        room.emit(name, name, f"{MONDAY} 20:30", cart_id=name)
+    room.decide(f"{MONDAY}T20:30:00")
+    assert set(room.latest().values()) == {"held_quiet_hours", "entered", "held_pacing"}
+    room.deliver()
+    room.decide("2026-01-06T06:30:00")
+    assert room.latest() == {
+        "by_night ann": "expired",
+        "by_night bob": "expired",
+        "in_line ann": "entered",
+        "in_line bob": "expired",
+    }
+    assert room.unbalanced() == []

@@ -5,7 +5,8 @@
 {%- set of_profiles = [] %}
 {%- for node in graph.nodes.values() if node.resource_type == 'model' %}
     {%- if node.name.startswith('audience_') %}
-        {%- do audiences.update({node.name | replace('audience_', '', 1): node.columns | list}) %}
+        {%- set name = node.name | replace('audience_', '', 1) %}
+        {%- do audiences.update({name: node.columns | list}) %}
     {%- elif node.name == 'dim_profiles' %}
         {%- do of_profiles.extend(node.columns | list) %}
     {%- endif %}

@@ -1,5 +1,5 @@
--- People at a destination whose sync has no row any more: nobody takes them back. Put the
--- row back, with the state retired. A warning: what else is planned stays right.
+-- People at a destination whose sync has no row any more: nobody takes them back. Put
+-- the row back, with the state retired. A warning: what else is planned stays right.
 {{ config(severity='warn') }}
 select
     sync_name,

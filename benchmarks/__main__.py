@@ -17,6 +17,7 @@ from benchmarks import (
     identity,
     loading,
     orders,
+    privacy,
     sessions,
 )
 from benchmarks.harness import TABLE_HEAD, Figure, machine
@@ -27,6 +28,7 @@ FIGURES = {
     "audiences": audiences.refresh,
     "collector": collector.batches,
     "collector_single": collector.single,
+    "erasing": privacy.erasing,
     "events_to_audiences": events_to_audiences.figure,
     "group_commit": group_commit.figure,
     "loading": loading.scan,

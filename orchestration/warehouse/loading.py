@@ -242,7 +242,7 @@ def _refuse_forbidden(
     if is_sieved:
         return
     changes = sieve.forbidden(stream, f"raw.{stream}", f"_load_id >= {first}")
-    names = ", ".join(f"'{segment.name}'" for segment in batch)
+    names = ", ".join("'" + s.name.replace("'", "''") + "'" for s in batch)
     unreadable = sieve.unreadable("raw.load_rejects", f"segment in ({names})")
     for name, found in unreadable.items():
         changes.setdefault(name, {}).update(found)

@@ -254,3 +254,21 @@ def test_every_shipped_sync_can_be_read():
     syncs = load_syncs(ROOT / "dbt_project/seeds/syncs.csv")
     assert syncs
     assert {sync.state for sync in syncs} == {"active"}
+
+
+def test_a_sync_that_cannot_be_planned_says_why_and_hides_no_other(
+    desk, tmp_path, capsys
+):
+    seed, declared = tmp_path / "dbt/seeds/syncs.csv", tmp_path / "destinations.yml"
+    header, row = seed.read_text().splitlines()
+    locked = row.replace("to_tool,", "to_vault,", 1)
+    locked = locked.replace(f",{desk.sync.destination},", ",vault,", 1)
+    seed.write_text("\n".join([header, locked, row, ""]))
+    entries = yaml.safe_load(declared.read_text())["destinations"]
+    entries.append({**entries[0], "name": "vault", "secret": "${NOT_SET_ANYWHERE}"})
+    declared.write_text(yaml.safe_dump({"destinations": entries}))
+    desk.refresh(EVERYBODY)
+    assert main(["plan"]) == 1
+    said = capsys.readouterr()
+    assert "the environment has no NOT_SET_ANYWHERE" in said.err
+    assert "to_tool → tool (mirror): ready" in said.out

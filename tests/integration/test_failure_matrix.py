@@ -324,6 +324,14 @@ def test_the_old_identifier_is_gone_before_the_new_one_comes(shop, fault):
     assert shop.tool.held == {"ada_2": {}}
 
 
+def test_whoever_came_by_one_identifier_leaves_by_it_when_the_sync_names_another(shop):
+    shop.wants(people(1, 2))
+    shop.run()
+    shop.redeclare(recipient_type="email")
+    planned = {(each.action, each.recipient_type) for each in shop.plan()}
+    assert planned == {("exit", "user_id")}
+
+
 def test_whoever_is_erased_during_a_backlog_goes_first_and_never_comes(shop):
     shop.redeclare(max_exit_percent=1, guard_floor=1)
     shop.wants(people(0, 1, 2))

@@ -17,6 +17,7 @@ from ingestion.settings import Settings
 from orchestration.identity.finding import NotFoundError
 from orchestration.privacy.access import write_archive
 from orchestration.privacy.carrying import carry_out, retain
+from orchestration.privacy.pending import without_erased
 from orchestration.privacy.places import search
 from orchestration.privacy.requests import land_request, open_requests
 from orchestration.privacy.rewriting import manifest
@@ -25,9 +26,12 @@ from orchestration.warehouse.ledger import unbalanced
 from orchestration.warehouse.loading import load
 from orchestration.warehouse.schema import read_copy, warehouse
 from orchestration.warehouse.segments import lines, measure
+from tests.changes import change
 from tests.dbt import FORKS
 from tests.integration.erased import (
+    ADA,
     ADAS,
+    BO,
     BOS,
     SECRETS,
     SHARED,
@@ -314,3 +318,16 @@ def test_the_platforms_own_user_alone_reads_what_is_private(home):
     carry_out(home)
     for path in (home.home / "privacy").rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) in (0o600, 0o700), path
+
+
+def test_a_plan_made_before_she_asked_tells_nobody_of_her_any_more(home):
+    """Removals go out all the same, and what is planned for others."""
+    plan = [
+        change("hers", profile_id=ADA),
+        change("ada@lovelace.example", profile_id="p_of_long_ago"),
+        change("hers", "exit", profile_id=ADA),
+        change("his", profile_id=BO),
+    ]
+    assert without_erased(plan, home) == plan
+    file_erasure(home)
+    assert without_erased(plan, home) == plan[2:]

@@ -5,7 +5,7 @@ BIN := .venv/bin
 export DAGSTER_DISABLE_TELEMETRY := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := 0
 
-.PHONY: help install demo ui test check prove bench clean
+.PHONY: help install demo ui docs walks test check prove bench clean
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -24,6 +24,12 @@ demo: install    ## a small shop through the whole platform: events in, audience
 
 ui: install      ## the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/python -m orchestration.ui
+
+docs: install    ## dbt's documentation of what was built, as one page
+	@$(BIN)/python -m orchestration.documentation
+
+walks: install   ## pictures of the UI, three walks through it (wants chromium and a demo)
+	@$(BIN)/python -m orchestration.walks
 
 test: install    ## every test but the long proofs
 	@$(BIN)/pytest -n auto -m "not prove"

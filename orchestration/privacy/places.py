@@ -16,7 +16,14 @@ from orchestration.privacy.rewriting import TAKEN_OUT
 from orchestration.privacy.tombstones import write
 
 # Made anew by whoever wants them.
-MADE_AGAIN = ("plans", "published/draft", "published/profiles", "privacy/access")
+MADE_AGAIN = (
+    "plans",
+    "published/draft",
+    "published/profiles",
+    "published/quality",
+    "privacy/access",
+    "walks",
+)
 # Kept for their own sake, without the person.
 KEPT = ("dagster", "logs", "locks")
 # Not ours to change: what others put here for us, and what was handed over to others.

@@ -16,9 +16,10 @@ PEOPLE = [f"u{number:02}" for number in range(14)]
 POINTS = ("delivery.attempted", "delivery.sent", "delivery.settled")
 
 ACKNOWLEDGES_BEFORE_SENDING: Bug = (
-    "[receipt(c, attempts[c.op_id], self._name, at) for c in batch]",
-    "[receipt(c, attempts[c.op_id], self._name, at, o)"
-    " for o in (None, Outcome('delivered')) for c in batch]",
+    "[self._receipts.attempted(batch, at) for batch in window]",
+    "[lines for batch in window for lines in (self._receipts.attempted(batch, at),"
+    " __import__('copy').deepcopy(self._receipts)"
+    ".settled(batch, _all(batch, Outcome('delivered')), at))]",
 )
 DROPS_THE_UNKNOWN: Bug = (
     "return {change.op_id: answer.outcomes.get(change.op_id, silence) for change in part}",

@@ -22,7 +22,7 @@ LOCATION = "/locations/batch"
 # Walk → what each click shows.
 WALKS = {
     "data_engineer": {
-        "1_lineage": f"{LOCATION}/asset-groups/staging/lineage",
+        "1_lineage": f"{LOCATION}/asset-groups/raw/lineage",
         "2_raw_events": "/assets/raw/events",
     },
     "analyst": {
@@ -39,6 +39,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 VIRTUAL_MILLISECONDS = 30_000
 START_SECONDS = 180.0
 SHOT_SECONDS = 120.0
+END_SECONDS = 60.0
 
 
 def main() -> int:
@@ -63,13 +64,22 @@ def main() -> int:
             for click, path in clicks.items():
                 _shoot(browser, address + path, folder / f"{walk}_{click}.png")
     finally:
-        os.kill(ui.pid, signal.SIGINT)
-        ui.wait(60)
+        _end(ui)
     for name in PAGES:
         page = configured.published.parent / "quality" / name
         if page.exists():
             _shoot(browser, page.as_uri(), folder / f"page_{page.stem}.png")
     return 0
+
+
+def _end(ui: subprocess.Popen[bytes]) -> None:
+    """As by Ctrl-C; whatever of it has not ended in time is killed, its session alone."""
+    os.kill(ui.pid, signal.SIGINT)
+    try:
+        ui.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(ui.pid, signal.SIGKILL)
+        ui.wait()
 
 
 def _shoot(browser: str, url: str, picture: Path) -> None:

@@ -20,7 +20,7 @@ from ingestion.landing import Segment, archived_segments, sealed_segments
 from ingestion.settings import Settings
 from orchestration.privacy.sieve import Change, Drop, Redact
 from orchestration.privacy.tombstones import folder, hashed, key_of, sync_folder
-from orchestration.warehouse.segments import LEVEL, lines, measure
+from orchestration.warehouse.segments import LEVEL, content, measure
 
 TAKEN_OUT = "[erased]"
 TOMBSTONE = "tombstone"
@@ -50,16 +50,16 @@ def rewrite(
     settings: Settings, segment: Segment, changes: Mapping[str, Change]
 ) -> Rewritten:
     """Replace an archived segment by one without what `changes` takes out."""
-    measured = measure(segment)
-    before = lines(measured)
+    old = content(segment)
+    before = old.removesuffix(b"\n").split(b"\n") if old else []
     kept, changed = _kept(before, changes, key_of(settings))
-    text = b"".join(line + b"\n" for line in kept)
+    text = b"\n".join([*kept, b""]) if kept else b""
     draft = segment.path.with_name(f"{segment.name}.rewriting")
     _write(draft, text)
     entry = Rewritten(
         stream=segment.stream,
         segment=segment.name,
-        sha256_before=measured.sha256,
+        sha256_before=hashlib.sha256(old).hexdigest(),
         sha256=hashlib.sha256(text).hexdigest(),
         lines_before=len(before),
         lines=len(kept),

@@ -306,19 +306,33 @@ class Sieve:
             create or replace temp table erased_records (record_id uuid);
             """
         )
-        for each in self._register.tombstones:
-            self._connection.execute(
-                "insert into tombstones select unnest($hashes::varchar[]), $id, $kind, $at, $facts_at, $open::varchar[]",
-                {
-                    "hashes": sorted(each.hashes),
-                    "id": each.request_id,
-                    "kind": each.kind,
-                    "at": each.at,
-                    "facts_at": each.facts_at,
-                    "open": list(each.open_syncs),
-                },
+        buried = self._register.tombstones
+        self._connection.execute(
+            """
+            insert into tombstones
+            select unnest(each.hashes), each.request_id, each.kind, each.drawn_at, each.facts_at, each.open_syncs
+            from (
+                select unnest($all::struct(
+                    hashes varchar[], request_id varchar, kind varchar, drawn_at timestamp, facts_at timestamp,
+                    open_syncs varchar[]
+                )[]) as each
             )
-        records = [r for each in self._register.tombstones for r in each.records]
+            """,
+            {
+                "all": [
+                    {
+                        "hashes": list(each.hashes),
+                        "request_id": each.request_id,
+                        "kind": each.kind,
+                        "drawn_at": each.at,
+                        "facts_at": each.facts_at,
+                        "open_syncs": list(each.open_syncs),
+                    }
+                    for each in buried
+                ]
+            },
+        )
+        records = [record for each in buried for record in each.records]
         self._connection.execute(
             "insert into erased_records select unnest(?::varchar[])::uuid", [records]
         )

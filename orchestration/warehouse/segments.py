@@ -59,9 +59,14 @@ def measure(segment: Segment) -> Measured:
     )
 
 
+def content(segment: Segment | Measured) -> bytes:
+    """The uncompressed text."""
+    return b"".join(_chunks(segment.path))
+
+
 def lines(segment: Measured) -> list[bytes]:
     """The lines without their newlines."""
-    text = b"".join(_chunks(segment.path))
+    text = content(segment)
     return text.removesuffix(b"\n").split(b"\n") if text else []
 
 

@@ -143,6 +143,14 @@ def test_the_identity_graph_is_judged_before_the_read_copy_is_made(
     assert health in graph.get_ancestor_asset_keys(PUBLISHED)
 
 
+def test_every_check_of_what_a_refresh_reads_and_makes_runs_with_it(
+    definitions: dg.Definitions,
+) -> None:
+    """Sources that push are never materialized, so theirs would not run by themselves."""
+    names = {node.name for node in definitions.resolve_job_def("refresh").nodes}
+    assert {"event_sources_are_alive", "everything_is_as_it_was"} <= names
+
+
 def test_refresh_publishes_nothing(definitions: dg.Definitions) -> None:
     nodes = {name: definitions.resolve_job_def(name).nodes for name in JOBS}
     names = {job: {node.name for node in found} for job, found in nodes.items()}

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler
 from tests.fakes.server import Behaviour, Fake, Request, Response, say, well
 
 # Longer than the clients of these tests wait.
-PATIENCE_SECONDS = 0.3
+PATIENCE_SECONDS = 0.9
 
 
 def tear(wire: BaseHTTPRequestHandler) -> None:

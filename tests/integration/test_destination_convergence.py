@@ -97,7 +97,7 @@ def webhook(folder: Path, receiver: ChaosReceiver, **sync: object) -> Tool:
         url=receiver.url,
         secret=SECRET,
         allow_loopback=["127.0.0.1"],
-        answer_seconds=0.25,
+        answer_seconds=0.6,
     )
 
 

@@ -387,6 +387,7 @@ def test_errors_are_retried_with_growing_pauses_under_the_same_ids(
     entry.refusals += [(500, {}), (503, {}), (502, {})]
     track(tab, "Stubborn")
     shop.await_names("page", "Stubborn")
+    until(lambda: len(entry.sent) == 5)
     tries = entry.sent[1:]
     assert [each.status for each in tries] == [500, 503, 502, 200]
     assert len({id for each in tries for id in each.ids}) == 1

@@ -39,7 +39,7 @@ class Vendor:
         self.case, self.server = CASES[kind], server
         given: dict[str, Any] = {"recipient_type": self.case.recipient_type}
         declared = self.case.settings(
-            kind, server.url, batch_size=BATCH, answer_seconds=0.2
+            kind, server.url, batch_size=BATCH, answer_seconds=0.6
         )
         self.tool = Tool(
             folder, a_sync("to_vendor", **given, **self.case.sync), **declared

@@ -27,7 +27,7 @@ from tests.fakes.files import Reader
 from tests.fakes.server import TOKEN, Server, well
 
 NAMES = ("ada", "bo", "cy")
-IMPATIENT = {"answer_seconds": 0.15}
+IMPATIENT = {"answer_seconds": 0.6}
 STATEFUL = sorted(set(CASES) - {"dynamics", "slack"})
 HTTP = sorted(kind for kind, case in CASES.items() if case.is_http)
 STATEFUL_HTTP = sorted(set(STATEFUL) & set(HTTP))

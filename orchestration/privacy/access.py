@@ -8,6 +8,7 @@ import json
 import os
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def write_archive(
                 archive.writestr(f"{table}.ndjson", lines)
                 counted[table] = len(rows)
             for profile in _profiles(connection, subject):
-                archive.writestr(f"{profile}.html", page(person(connection, profile)))
+                archive.writestr(f"{profile}.html", _page(connection, profile))
             archive.writestr(
                 "about.json", json.dumps(_about(subject, counted), indent=2)
             )
@@ -93,6 +94,13 @@ def _rows(
     cursor = connection.execute(sql, given)
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _page(connection: duckdb.DuckDBPyConnection, profile_id: str) -> str:
+    """The page of the person, without the neighbours whom its picture would show."""
+    whole = person(connection, profile_id)
+    own = [link for link in whole.links if link.is_live]
+    return page(replace(whole, graph=([], []), links=own))
 
 
 def _profiles(connection: duckdb.DuckDBPyConnection, subject: Subject) -> list[str]:

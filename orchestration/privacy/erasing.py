@@ -108,6 +108,7 @@ def erase(settings: Settings) -> list[Case]:
         values = {
             v for case in cases if not case.open_syncs for v in case.subject.values
         }
+        removed += places.remove_archives(settings, sorted(values))
         cleaned = places.sweep(settings, sorted(values))
         reached("privacy.swept")
         for case in cases:

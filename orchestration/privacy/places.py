@@ -5,6 +5,7 @@ proof: a search, byte by byte, of everything the platform keeps.
 """
 
 import sqlite3
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -21,7 +22,6 @@ MADE_AGAIN = (
     "published/draft",
     "published/profiles",
     "published/quality",
-    "privacy/access",
     "walks",
 )
 # Kept for their own sake, without the person.
@@ -33,7 +33,7 @@ CASES = "privacy/cases"
 
 
 def remove_copies(settings: Settings) -> int:
-    """Remove pages, plans, access archives and drafts; how many files."""
+    """Remove pages, plans and drafts; how many files."""
     home = settings.home.resolve()
     files = [path for name in MADE_AGAIN for path in _files(home / name)]
     files += [
@@ -43,6 +43,15 @@ def remove_copies(settings: Settings) -> int:
     for path in files:
         path.unlink()
     return len(files)
+
+
+def remove_archives(settings: Settings, values: Sequence[str]) -> int:
+    """Remove the access archives that name the person; how many. Those of others wait to be handed over."""
+    archives = (settings.home / "privacy" / "access").glob("*.zip")
+    theirs = [path for path in archives if _holds(_content(path), values)]
+    for path in theirs:
+        path.unlink()
+    return len(theirs)
 
 
 def forget_pulls(settings: Settings, sources: Iterable[str]) -> None:
@@ -94,6 +103,9 @@ def _content(path: Path) -> bytes:
     data = path.read_bytes()
     if path.suffix == ".zst":
         return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            return b"\n".join(archive.read(name) for name in archive.namelist())
     return data
 
 

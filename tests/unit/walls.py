@@ -22,6 +22,7 @@ LAYERS = {
     "audiences": 3,
     "journeys": 4,
     "activation": 5,
+    "privacy": 6,
     "observability": 6,
 }
 PUBLIC = ("dim_", "fct_", "audience_")

@@ -133,5 +133,7 @@ def test_whoever_has_no_row_at_all_is_told_so(shop):
 def test_rows_that_a_compiled_rule_counts_are_told_in_the_words_of_the_rule(shop):
     _, said = told(shop, "lapsed_buyers", is_in=False)
     _, _, remedy = said.partition("To be in, this would have to be otherwise:\n")
-    assert re.match(r"  rows of \w+: at least 1   \(found: \d+\)\n      \w+: \w+", remedy)
+    assert re.match(
+        r"  rows of \w+: at least 1   \(found: \d+\)\n      \w+: \w+", remedy
+    )
     assert "coalesce" not in said

@@ -25,7 +25,7 @@ measured as (
         source_id,
         received_date,
         'duplicates' as measure,
-        duplicate_count as amount,
+        duplicate_count as odd_count,
         landed_count as total_count,
         {{ var('rate_duplicates_percent') }} as allowed_percent
     from source_days
@@ -34,7 +34,7 @@ measured as (
         source_id,
         received_date,
         'rejects' as measure,
-        rejected_count as amount,
+        rejected_count as odd_count,
         received_count as total_count,
         {{ var('rate_rejects_percent') }} as allowed_percent
     from source_days
@@ -43,7 +43,7 @@ measured as (
         source_id,
         received_date,
         'early' as measure,
-        early_count as amount,
+        early_count as odd_count,
         landed_count as total_count,
         {{ var('rate_clock_percent') }} as allowed_percent
     from source_days
@@ -52,7 +52,7 @@ measured as (
         source_id,
         received_date,
         'delayed' as measure,
-        delayed_count as amount,
+        delayed_count as odd_count,
         landed_count as total_count,
         {{ var('rate_clock_percent') }} as allowed_percent
     from source_days
@@ -61,7 +61,7 @@ measured as (
         source_id,
         received_date,
         'nameless' as measure,
-        nameless_count as amount,
+        nameless_count as odd_count,
         landed_count as total_count,
         {{ var('rate_nameless_percent') }} as allowed_percent
     from source_days
@@ -70,11 +70,11 @@ measured as (
 with_past as (
     select
         *,
-        sum(amount) over (
+        sum(odd_count) over (
             partition by source_id, measure
             order by received_date
             rows between 14 preceding and 1 preceding
-        ) as past_amount,
+        ) as past_odd_count,
         sum(total_count) over (
             partition by source_id, measure
             order by received_date
@@ -88,16 +88,17 @@ final as (
         source_id,
         measure,
         received_date,
-        cast(amount as bigint) as amount,
+        cast(odd_count as bigint) as odd_count,
         cast(total_count as bigint) as total_count,
-        cast(100.0 * amount / nullif(total_count, 0) as decimal(18, 2)) as percentage,
-        cast(100.0 * past_amount / nullif(past_count, 0) as decimal(18, 2))
+        cast(100.0 * odd_count / nullif(total_count, 0) as decimal(18, 2))
+            as percentage,
+        cast(100.0 * past_odd_count / nullif(past_count, 0) as decimal(18, 2))
             as past_percentage,
         coalesce(
             total_count >= {{ var('rate_judged_from') }}
             and past_count >= {{ var('rate_judged_from') }}
-            and 100.0 * amount / nullif(total_count, 0)
-            > 100.0 * past_amount / nullif(past_count, 0) + allowed_percent,
+            and 100.0 * odd_count / nullif(total_count, 0)
+            > 100.0 * past_odd_count / nullif(past_count, 0) + allowed_percent,
             false
         ) as is_breached
     from with_past

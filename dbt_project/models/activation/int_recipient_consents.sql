@@ -1,9 +1,5 @@
 -- May this recipient be addressed for the sync's purpose? Asked for everyone who would
--- be sent and everyone who is there. Two kinds of consent speak about a recipient: the
--- one given for the very contact point, and the one given for the person as a whole
--- (under a user id or a cookie). Consent for another address of the same person does
--- not count, unless the sync addresses the person and not an address. One denial
--- outweighs any grant, and a request to be erased outweighs everything.
+-- be sent and everyone who is there. A request to be erased outweighs everything.
 with
 
 syncs as (select * from {{ ref('syncs') }}),
@@ -36,62 +32,8 @@ asked as (
     where is_present
 ),
 
--- Consent for all channels, or for the channel of the sync.
-relevant as (
-    select
-        syncs.sync_name,
-        syncs.recipient_type,
-        consents.contact_type,
-        consents.contact_value,
-        consents.state
-    from syncs
-    inner join consents
-        on syncs.purpose = consents.purpose
-    where
-        syncs.channel = 'any'
-        or coalesce(consents.channel, '') in ('', 'all', syncs.channel)
-),
-
-spoken as (
-    select
-        asked.sync_name,
-        asked.recipient_key,
-        asked.profile_id,
-        relevant.state
-    from asked
-    inner join relevant
-        on
-            asked.sync_name = relevant.sync_name
-            and relevant.recipient_type = relevant.contact_type
-            and asked.recipient_key = relevant.contact_value
-    union all
-    select
-        asked.sync_name,
-        asked.recipient_key,
-        asked.profile_id,
-        relevant.state
-    from asked
-    inner join identifiers
-        on asked.profile_id = identifiers.profile_id
-    inner join relevant
-        on
-            asked.sync_name = relevant.sync_name
-            and identifiers.identifier_type = relevant.contact_type
-            and identifiers.identifier_value = relevant.contact_value
-    where
-        relevant.contact_type not in ('email', 'phone')
-        or relevant.recipient_type not in ('email', 'phone')
-),
-
-weighed as (
-    select
-        sync_name,
-        recipient_key,
-        profile_id,
-        max(case when state = 'denied' then 1 else 0 end) as denied,
-        max(case when state = 'granted' then 1 else 0 end) as granted
-    from spoken
-    group by sync_name, recipient_key, profile_id
+consent as (
+    {{ consent_obstacles('asked', 'syncs', 'sync_name') }}
 ),
 
 -- Whom requests to be erased are about, by the identifiers that they name.
@@ -151,32 +93,20 @@ erased as (
 
 final as (
     select
-        asked.sync_name,
-        asked.recipient_key,
-        asked.profile_id,
+        consent.sync_name,
+        consent.recipient_key,
+        consent.profile_id,
         erased.erase_by,
         case
             when erased.recipient_key is not null then 'erased'
-            when purposes.enforcement = 'off' then null
-            when weighed.denied = 1 then 'consent_denied'
-            when purposes.enforcement = 'opt_out' or weighed.granted = 1 then null
-            else 'no_consent'
+            else consent.obstacle
         end as obstacle
-    from asked
-    inner join syncs
-        on asked.sync_name = syncs.sync_name
-    left join purposes
-        on syncs.purpose = purposes.purpose
-    left join weighed
-        on
-            asked.sync_name = weighed.sync_name
-            and asked.recipient_key = weighed.recipient_key
-            and asked.profile_id = weighed.profile_id
+    from consent
     left join erased
         on
-            asked.sync_name = erased.sync_name
-            and asked.recipient_key = erased.recipient_key
-            and asked.profile_id = erased.profile_id
+            consent.sync_name = erased.sync_name
+            and consent.recipient_key = erased.recipient_key
+            and consent.profile_id = erased.profile_id
 )
 
 select * from final

@@ -138,61 +138,8 @@ barred as (
     group by bars.journey, members.profile_id
 ),
 
--- What was said about consent for the purpose, on the channel: for the contact point
--- itself, or for the person as a whole under a user id or a cookie. A denial outweighs.
-relevant as (
-    select
-        journeys.journey,
-        journeys.recipient_type,
-        consents.contact_type,
-        consents.contact_value,
-        consents.state
-    from journeys
-    inner join consents on journeys.purpose = consents.purpose
-    where
-        journeys.channel = 'any'
-        or coalesce(consents.channel, '') in ('', 'all', journeys.channel)
-),
-
-spoken as (
-    select
-        people.journey,
-        people.profile_id,
-        people.recipient_key,
-        relevant.state
-    from people
-    inner join relevant
-        on
-            people.journey = relevant.journey
-            and relevant.recipient_type = relevant.contact_type
-            and people.recipient_key = relevant.contact_value
-    union all
-    select
-        people.journey,
-        people.profile_id,
-        people.recipient_key,
-        relevant.state
-    from people
-    inner join identifiers on people.profile_id = identifiers.profile_id
-    inner join relevant
-        on
-            people.journey = relevant.journey
-            and identifiers.identifier_type = relevant.contact_type
-            and identifiers.identifier_value = relevant.contact_value
-    where
-        relevant.contact_type not in ('email', 'phone')
-        or relevant.recipient_type not in ('email', 'phone')
-),
-
 consent as (
-    select
-        journey,
-        profile_id,
-        recipient_key,
-        max(case when state = 'denied' then 1 else 0 end) = 1 as is_denied,
-        max(case when state = 'granted' then 1 else 0 end) = 1 as is_granted
-    from spoken
-    group by journey, profile_id, recipient_key
+    {{ consent_obstacles('people', 'journeys', 'journey') }}
 ),
 
 -- Every entry there ever was, under today's person. One that was called back before its
@@ -318,10 +265,8 @@ gathered as (
         and journeys.recipient_type = 'email'
         and candidates.recipient_key not like '%_@_%' as is_invalid,
         case
-            when purposes.enforcement = 'off' then null
-            when consent.is_denied then 'denied'
-            when purposes.enforcement = 'opt_out' or consent.is_granted then null
-            else 'nobody agreed'
+            when consent.recipient_key is null then 'no_consent'
+            else consent.obstacle
         end as consent_obstacle,
         coalesce(barred.is_excluded, false) as is_excluded,
         {{ holdout_bucket(
@@ -355,7 +300,6 @@ gathered as (
         end as time_zone
     from candidates
     inner join journeys on candidates.journey = journeys.journey
-    left join purposes on journeys.purpose = purposes.purpose
     left join exits
         on
             candidates.journey = exits.journey

@@ -14,7 +14,7 @@ from orchestration.destinations.syncs import check_destinations, load_syncs
 from orchestration.destinations.waiting import account_of
 from orchestration.journeys import journey_syncs
 from orchestration.journeys.last_word import may_go_out
-from orchestration.privacy.pending import without_erased
+from orchestration.privacy.pending import still_allowed
 
 
 class PlanChanged(Exception):  # noqa: N818 - says what happened
@@ -47,7 +47,7 @@ def send(
             f"The plan of {sync.sync_name} has changed since: it was {expected[:12]}, now it is {plan.hash[:12]}. "
             f"Look at it again: python -m orchestration.activation plan {sync.sync_name}"
         )
-    plan = replace(plan, changes=without_erased(plan.changes, settings))
+    plan = replace(plan, changes=still_allowed(plan.changes, sync, settings))
     if sync.mode == "events":
         now = datetime.now(UTC).replace(tzinfo=None)
         plan = replace(plan, changes=may_go_out(plan.changes, settings, now))

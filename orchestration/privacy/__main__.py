@@ -56,7 +56,7 @@ def _file(
     request_id = land_request(
         configured,
         request_type,
-        subject.identifiers,
+        subject.named if request_type == "erasure" else subject.identifiers,
         asked.requester,
         asked.proof,
         asked.due,

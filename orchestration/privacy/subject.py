@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from orchestration.identity.finding import NotFoundError, find
+from orchestration.privacy.tombstones import PROFILE
 
 Named = tuple[str, str]
 """An identifier: its type and its value, normalised as the warehouse does it."""
@@ -27,6 +28,11 @@ class Subject:
     records: tuple[str, ...] = ()
     values: tuple[str, ...] = field(default=())
 
+    @property
+    def named(self) -> tuple[Named, ...]:
+        """What a request names them by. Ids of profiles, too: some destinations know people by nothing else."""
+        return (*self.identifiers, *((PROFILE, each) for each in self.profile_ids))
+
 
 def asked_about(connection: duckdb.DuckDBPyConnection, text: str) -> Named:
     """The identifier that a person means. Raises NotFoundError, also when it is not theirs alone."""
@@ -42,7 +48,9 @@ def subject_of(
     connection: duckdb.DuckDBPyConnection, identifiers: Sequence[Named]
 ) -> Subject:
     """The person whom these identifiers name, as they may be spelled; whoever the copy does not know is these alone."""
-    identifiers = [each for named in identifiers for each in _normal(connection, named)]
+    former = [value for kind, value in identifiers if kind == PROFILE]
+    given = [each for each in identifiers if each[0] != PROFILE]
+    identifiers = [each for named in given for each in _normal(connection, named)]
     profiles = _column(
         connection,
         "select distinct profile_id from identity.dim_identifiers inner join"
@@ -58,7 +66,9 @@ def subject_of(
     return Subject(
         identifiers=tuple(sorted(own)),
         shared=tuple(sorted(shared)),
-        profile_ids=tuple(_column(connection, _FORMER, profiles=profiles)),
+        profile_ids=tuple(
+            sorted({*former, *_column(connection, _FORMER, profiles=profiles)})
+        ),
         records=tuple(_column(connection, _RECORDS, profiles=profiles)),
         values=tuple(sorted(_values(connection, profiles, own))),
     )

@@ -6,6 +6,7 @@ Who is who is told by hand, in the words of the models that privacy reads; dbt i
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,15 +14,18 @@ from pathlib import Path
 from ingestion.contracts import (
     Delivery,
     IdentityChange,
+    Landed,
     MembershipChange,
     ProfileRow,
     Reject,
 )
 from ingestion.settings import Settings
 from orchestration.privacy.carrying import carry_out
+from orchestration.privacy.requests import land_request
+from orchestration.privacy.subject import asked_about, subject_of
 from orchestration.warehouse.loading import load
 from orchestration.warehouse.publishing import publish
-from orchestration.warehouse.schema import warehouse
+from orchestration.warehouse.schema import read_copy, warehouse
 from tests.conftest import ROOT
 from tests.landed import NOON, event, land, platform, seal_text
 
@@ -38,6 +42,14 @@ BOS = [("user_id", "bo-1791"), ("email", "bo@babbage.example")]
 NAME, STREET = "Augusta Ada King", "12 St James's Square"
 HASH = hashlib.sha256(b"ada@lovelace.example").hexdigest()
 TORN = b'{"record_id":"torn","traits":"ada@lovelace.example\n{"record_id":"torn","traits":"bo\n'
+SEEDS = (
+    "blocked_identifiers",
+    "consent_words",
+    "event_taxonomy",
+    "identifier_types",
+    "purposes",
+    "suppressing_events",
+)
 SECRETS = [
     *(value for _, value in ADAS),
     "0170 555 12345",
@@ -53,9 +65,26 @@ def named(*identifiers: tuple[str, str]) -> list[dict[str, str]]:
     return [{"type": kind, "value": value} for kind, value in identifiers]
 
 
-def two_people(folder: Path) -> Settings:
+def place(folder: Path) -> Settings:
+    """A platform in `folder` without journeys."""
+    return platform(folder).model_copy(update={"journeys_dir": folder / "journeys"})
+
+
+def copied(folder: Path, to: Path) -> Settings:
+    shutil.copytree(folder, to)
+    return place(to)
+
+
+def file_erasure(home: Settings) -> str:
+    with read_copy(home.published) as connection:
+        theirs = subject_of(connection, [asked_about(connection, "ada-1815")])
+    return land_request(home, "erasure", theirs.named, "dpo", "passport of ada-1815")
+
+
+def two_people(folder: Path, *more: Landed) -> Settings:
     """Loaded, published, planned, logged."""
-    home = platform(folder)
+    home = place(folder)
+    land(home, *more)
     (home.sources_dir / "web_shop.yml").write_text(
         "source_id: web_shop\nkind: events\ndescription: Shop\nowner: shop\ndefault_region: DE\n"
     )
@@ -189,13 +218,19 @@ def delivered(
 def refresh(home: Settings) -> None:
     """What a refresh does, as far as privacy looks at it."""
     load(home)
+    tell_who_is_who(home)
+    publish(home)
+
+
+def tell_who_is_who(home: Settings) -> None:
+    """What the models would say of the people, from what is in raw."""
     own = [(*each, ADA, False) for each in [*ADAS, ("email_sha256", HASH)]]
     own += [(*each, BO, False) for each in BOS] + [(*SHARED, BO, True)]
     with warehouse(home.warehouse) as connection:
         run = connection.execute
         for schema in ("seeds", "identity", "profiles", "activation"):
             run(f"create schema if not exists {schema}")
-        for seed in ("identifier_types", "blocked_identifiers"):
+        for seed in SEEDS:
             run(
                 f"create or replace table seeds.{seed} as from read_csv('{ROOT}/dbt_project/seeds/{seed}.csv', header = true)"
             )
@@ -204,7 +239,6 @@ def refresh(home: Settings) -> None:
         )
         connection.executemany("insert into said values (?, ?, ?, ?)", own)
         run(_WHO)
-    publish(home)
 
 
 def leave_traces(home: Settings) -> None:
@@ -233,7 +267,7 @@ def leave_traces(home: Settings) -> None:
 def carry_out_and_die(folder: str, crash_at: str, despite_open: bool = False) -> None:
     """What the process does."""
     os.environ["MILLRACE_CRASH_AT"] = crash_at
-    carry_out(platform(Path(folder)), despite_open)
+    carry_out(place(Path(folder)), despite_open)
 
 
 # By the strongest identifier that is somebody's alone, as int_record_profiles would say.

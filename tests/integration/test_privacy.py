@@ -17,11 +17,11 @@ from ingestion.settings import Settings
 from orchestration.identity.finding import NotFoundError
 from orchestration.privacy.access import write_archive
 from orchestration.privacy.carrying import carry_out, retain
-from orchestration.privacy.pending import without_erased
+from orchestration.privacy.pending import still_allowed
 from orchestration.privacy.places import search
 from orchestration.privacy.requests import land_request, open_requests
 from orchestration.privacy.rewriting import manifest
-from orchestration.privacy.subject import asked_about, subject_of
+from orchestration.privacy.subject import asked_about
 from orchestration.warehouse.ledger import unbalanced
 from orchestration.warehouse.loading import load
 from orchestration.warehouse.schema import read_copy, warehouse
@@ -36,11 +36,14 @@ from tests.integration.erased import (
     SECRETS,
     SHARED,
     carry_out_and_die,
+    copied,
     delivered,
+    file_erasure,
     named,
     refresh,
     two_people,
 )
+from tests.integration.plans import a_sync
 from tests.landed import NOON, event, land
 
 POINTS = (
@@ -66,19 +69,6 @@ def before(tmp_path_factory) -> Path:
 @pytest.fixture
 def home(before, tmp_path) -> Settings:
     return copied(before, tmp_path / "twin")
-
-
-def copied(folder: Path, to: Path) -> Settings:
-    shutil.copytree(folder, to)
-    return Settings(home=to / "home", sources_dir=to / "sources")
-
-
-def file_erasure(home: Settings) -> str:
-    with read_copy(home.published) as connection:
-        theirs = subject_of(connection, [asked_about(connection, "ada-1815")])
-    return land_request(
-        home, "erasure", theirs.identifiers, "dpo", "passport of ada-1815"
-    )
 
 
 def erase_to_the_end(home: Settings) -> dict:
@@ -336,6 +326,6 @@ def test_a_plan_made_before_she_asked_tells_nobody_of_her_any_more(home):
         change("hers", "exit", profile_id=ADA),
         change("his", profile_id=BO),
     ]
-    assert without_erased(plan, home) == plan
+    assert still_allowed(plan, a_sync("any"), home) == plan
     file_erasure(home)
-    assert without_erased(plan, home) == plan[2:]
+    assert still_allowed(plan, a_sync("any"), home) == plan[2:]

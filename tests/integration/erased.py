@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -21,12 +22,13 @@ from ingestion.contracts import (
 )
 from ingestion.settings import Settings
 from orchestration.privacy.carrying import carry_out
-from orchestration.privacy.requests import land_request
+from orchestration.privacy.requests import land_request, open_requests
 from orchestration.privacy.subject import asked_about, subject_of
 from orchestration.warehouse.loading import load
 from orchestration.warehouse.publishing import publish
 from orchestration.warehouse.schema import read_copy, warehouse
 from tests.conftest import ROOT
+from tests.dbt import FORKS
 from tests.landed import NOON, event, land, platform, seal_text
 
 ADA, BO = "p_" + "a" * 32, "p_" + "b" * 32
@@ -264,10 +266,25 @@ def leave_traces(home: Settings) -> None:
     (root / "connectors/crm.sqlite").write_bytes(b"C-ADA-17")
 
 
-def carry_out_and_die(folder: str, crash_at: str, despite_open: bool = False) -> None:
-    """What the process does."""
+def go_on(home: Settings) -> None:
+    """File the erasure unless it is open, and carry out what can be now."""
+    if not open_requests(home):
+        file_erasure(home)
+    carry_out(home)
+
+
+def killed_at(home: Settings, point: str) -> bool:
+    """Go on in a process that dies at a boundary; whether it came that far."""
+    process = FORKS.Process(target=_go_on_and_die, args=(home.home.parent, point))
+    process.start()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL), f"{point}: {process.exitcode}"
+    return process.exitcode == -signal.SIGKILL
+
+
+def _go_on_and_die(folder: Path, crash_at: str) -> None:
     os.environ["MILLRACE_CRASH_AT"] = crash_at
-    carry_out(place(Path(folder)), despite_open)
+    go_on(place(folder))
 
 
 # By the strongest identifier that is somebody's alone, as int_record_profiles would say.

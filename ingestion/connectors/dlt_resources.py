@@ -91,9 +91,19 @@ class DltResource(Connector):
             raise ExtractError(f"{self.source}: {error.msg}; {hint}") from None
         except Exception as error:
             said = scrubbed(str(error), self.arguments)
+            _hang_up(error)
             raise ExtractError(
                 f"{self.source} cannot be read ({type(error).__name__}: {said}); check `arguments` and credentials"
             ) from None
+
+
+def _hang_up(error: BaseException | None) -> None:
+    """Give back the connection of a refused request: dlt raises before the answer is read, and leaves it open."""
+    while error is not None:
+        close = getattr(getattr(error, "response", None), "close", None)
+        if callable(close):
+            close()
+        error = error.__cause__ or error.__context__
 
 
 def _only(resources: list[str]) -> str:

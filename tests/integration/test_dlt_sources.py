@@ -130,3 +130,14 @@ def test_what_cannot_be_read_is_a_sentence_without_a_secret(
     assert says in str(told.value)
     assert TOKEN not in str(told.value)
     assert not (shop.home / "landing").exists()
+
+
+def test_a_refused_request_leaves_no_connection_open(tmp_path, crm):
+    shop = Shop(tmp_path)
+    elsewhere = (CONTACTS % crm.url()).replace("path: contacts", "path: elsewhere")
+    with pytest.raises(ExtractError) as told:
+        shop.pull(shop.declare(elsewhere))
+    error: BaseException | None = told.value
+    while error and not hasattr(error, "response"):
+        error = error.__cause__ or error.__context__
+    assert error.response.raw.closed

@@ -259,11 +259,10 @@ class _Compiler:
             time = exp.column(source.time)
             until_now = [*self.comparing.window(time, _window(before=Moment()))]
             (kind_of_row if given.take else judged).extend(until_now)
+        window: list[exp.Expr] = []
         if given.when and source.time:
-            judged = [
-                *self.comparing.window(exp.column(source.time), given.when),
-                *judged,
-            ]
+            window = [*self.comparing.window(exp.column(source.time), given.when)]
+            judged = [*window, *judged]
         comment = said(given)
         if given.take:
             relation = f"{name}_placed"
@@ -271,7 +270,9 @@ class _Compiler:
             comment = ""
             kind_of_row = [exp.EQ(this=exp.column("place"), expression=literal(1))]
         if isinstance(given, EventRule):
-            judged += self._steps(name, relation, given)
+            # What came later came after the window's beginning too; saying so spares most of the comparing.
+            since = [each for each in window if isinstance(each, exp.GT | exp.GTE)]
+            judged += self._steps(name, relation, given, since)
         columns = ["profile_id", "count(*) as row_count"]
         if given.total:
             summed = self._field(source, given.total.of)
@@ -316,7 +317,11 @@ class _Compiler:
         )
 
     def _steps(
-        self, name: str, relation: str, given: EventRule | Step
+        self,
+        name: str,
+        relation: str,
+        given: EventRule | Step,
+        since: list[exp.Expr],
     ) -> Iterable[exp.Expr]:
         for word, step in (("then", given.then), ("not_then", given.not_then)):
             if step is None:
@@ -324,12 +329,13 @@ class _Compiler:
             later = f"{name}_{word}"
             where = [
                 _named(step.event),
+                *(each.copy() for each in since),
                 *self.comparing.window(
                     exp.column("occurred_at"), _window(before=Moment())
                 ),
                 *(self._filter(EVENTS, each) for each in step.where),
             ]
-            where += self._steps(later, "events", step)
+            where += self._steps(later, "events", step, since)
             self.steps.append(
                 Cte(
                     later,

@@ -4,12 +4,10 @@ Not here: what a status proves (http_answers), how a batch becomes requests (htt
 mean (that vendor's file).
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import httpx
 import orjson
 from pydantic import BaseModel, Field, ValidationError
 
@@ -21,8 +19,14 @@ from orchestration.destinations.base import (
     Outcome,
     every,
 )
+from orchestration.destinations.wire import Lost, NeverSent, Reply, Wire
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
+USUAL_HEADERS = {
+    "User-Agent": "millrace",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+}
 Changes = Sequence[ActivationChange]
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -44,7 +48,7 @@ class NotDone(Exception):  # noqa: N818 - says what happened
     """A request that brought no usable 2xx. `answer` says what that means for the changes it carried."""
 
     def __init__(
-        self, answer: Callable[[Changes], Answer], reply: httpx.Response | None = None
+        self, answer: Callable[[Changes], Answer], reply: Reply | None = None
     ) -> None:
         super().__init__("the request was not done")
         self.answer, self.reply = answer, reply
@@ -124,13 +128,7 @@ class Exchange:
         self, settings: HttpSettings, resolver: egress.Resolver = egress.resolve
     ) -> None:
         self._settings, self._resolver = settings, resolver
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(
-                settings.answer_seconds, connect=settings.connect_seconds
-            ),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._wire = Wire(settings.connect_seconds, settings.answer_seconds)
 
     def ask(
         self,
@@ -139,20 +137,29 @@ class Exchange:
         content: bytes = b"",
         headers: Mapping[str, str] | None = None,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
-    ) -> httpx.Response:
+    ) -> Reply:
         """The 2xx answer to one request. `path` follows the settings' URL unless it is a URL. Raises NotDone."""
         url = path if "://" in path else self._settings.url.rstrip("/") + path
         try:
             target = egress.checked(url, self._settings.allow_loopback, self._resolver)
-            reply = self._exchange(
-                target, method, content, headers or {}, max_answer_bytes
+            reply = self._wire.ask(
+                target,
+                method,
+                content,
+                {**USUAL_HEADERS, **(headers or {}), "Host": target.host_header},
+                max_answer_bytes,
             )
         except egress.Unresolved as error:
             outcome = Outcome("retry", None, str(error)[:200])
             raise NotDone(lambda changes: Answer(every(changes, outcome))) from error
         except egress.Forbidden as error:
             raise stopped(f"{self._settings.name}: {error}") from error
-        except httpx.HTTPError as error:
+        except ValueError as error:
+            raise stopped(
+                f"{self._settings.name}: a header cannot be sent as it stands; "
+                "look for line breaks or unusual letters in its secrets"
+            ) from error
+        except (NeverSent, Lost) as error:
             failure = error
             raise NotDone(
                 lambda changes: http_answers.of_error(changes, failure)
@@ -171,7 +178,7 @@ class Exchange:
         message: Any = None,
         headers: Mapping[str, str] | None = None,
         max_bytes: int | None = None,
-    ) -> httpx.Response:
+    ) -> Reply:
         """As `ask`, with a JSON body. One longer than `max_bytes` is refused here, so that it is halved."""
         body = b"" if message is None else orjson.dumps(message)
         if max_bytes is not None and len(body) > max_bytes:
@@ -180,50 +187,10 @@ class Exchange:
         return self.ask(method, path, body, typed)
 
     def close(self) -> None:
-        self._client.close()
-
-    def _exchange(
-        self,
-        target: egress.Checked,
-        method: str,
-        content: bytes,
-        headers: Mapping[str, str],
-        max_answer_bytes: int,
-    ) -> httpx.Response:
-        deadline = time.monotonic() + self._settings.answer_seconds
-        with self._client.stream(
-            method,
-            target.url,
-            content=content,
-            headers={
-                "accept-encoding": "identity",
-                **headers,
-                "host": target.host_header,
-            },
-            extensions={"sni_hostname": target.server_name},
-        ) as response:
-            text = _read(response, deadline, max_answer_bytes)
-        kept = [
-            (name, value)
-            for name, value in response.headers.items()
-            if name != "content-encoding"
-        ]
-        return httpx.Response(response.status_code, headers=kept, content=text)
+        self._wire.close()
 
 
-def _read(response: httpx.Response, deadline: float, max_bytes: int) -> bytes:
-    """The answer's body, bounded in size and in time (httpx bounds each read only)."""
-    received = b""
-    for chunk in response.iter_bytes():
-        received += chunk
-        if time.monotonic() > deadline:
-            raise httpx.ReadTimeout("the answer took too long")
-        if len(received) > max_bytes:
-            raise httpx.ReadError("the answer is too long")
-    return received
-
-
-def parsed(shape: type[Shape], reply: httpx.Response) -> Shape:
+def parsed(shape: type[Shape], reply: Reply) -> Shape:
     """The JSON of a 2xx. Raises NotDone (unknown) when it is not what the vendor documents: it proves nothing then."""
     try:
         return shape.model_validate_json(reply.content)

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import httpx
-
 from orchestration.destinations.base import (
     ActivationChange,
     Answer,
@@ -18,23 +16,21 @@ from orchestration.destinations.base import (
     Outcome,
     every,
 )
+from orchestration.destinations.wire import Lost, NeverSent, Reply
 
 # Silence after a 429 that does not say how long. Reason: most vendors' windows are a minute.
 DEFAULT_PAUSE_SECONDS = 60.0
 MAX_PAUSE_SECONDS = 86_400.0
-# The request never left, or never arrived: nothing can have been applied.
-NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
-def of_error(changes: Sequence[ActivationChange], error: Exception) -> Answer:
+def of_error(changes: Sequence[ActivationChange], error: NeverSent | Lost) -> Answer:
     """The answer when no response came."""
-    kind: Kind = "retry" if isinstance(error, NEVER_SENT) else "unknown"
-    detail = f"{type(error).__name__}: {error}"[:200]
-    return Answer(every(changes, Outcome(kind, None, detail)))
+    kind: Kind = "retry" if isinstance(error, NeverSent) else "unknown"
+    return Answer(every(changes, Outcome(kind, None, str(error))))
 
 
 def of_status(
-    changes: Sequence[ActivationChange], response: httpx.Response, detail: str
+    changes: Sequence[ActivationChange], response: Reply, detail: str
 ) -> Answer:
     """The answer to any response that is not a 2xx."""
     status = response.status_code

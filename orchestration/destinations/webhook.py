@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
-import httpx
 import orjson
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from standardwebhooks import Webhook
@@ -28,6 +27,7 @@ from orchestration.destinations.base import (
     every,
 )
 from orchestration.destinations.exchange import Exchange, HttpSettings, NotDone
+from orchestration.destinations.wire import Reply
 
 MAX_ANSWER_BYTES = 256 * 1024
 
@@ -141,9 +141,7 @@ def _body(sync: Sync, changes: Sequence[ActivationChange]) -> str:
     return orjson.dumps(message).decode()
 
 
-def _of_success(
-    changes: Sequence[ActivationChange], response: httpx.Response
-) -> Answer:
+def _of_success(changes: Sequence[ActivationChange], response: Reply) -> Answer:
     """A 2xx delivers, except what its body says failed. A report that cannot be read or attributed proves nothing."""
     status, text = response.status_code, response.content
     outcomes = every(changes, Outcome("delivered", status))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -82,7 +83,12 @@ def new_record_ids(count: int) -> list[str]:
     thread, are greater.
     """
     block = str(new_record_id())[:-8]
-    return [f"{block}{place:08x}" for place in range(count)]
+    return [block + place for place in _places(count)]
+
+
+@lru_cache(maxsize=8)
+def _places(count: int) -> tuple[str, ...]:
+    return tuple(f"{place:08x}" for place in range(count))
 
 
 Done = Future[list[UUID]] | asyncio.Future[list[UUID]]

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from itertools import chain, repeat
+from typing import Literal
 
 import orjson
 
@@ -16,7 +17,8 @@ from ingestion.landing import new_record_id, new_record_ids
 from orchestration.destinations.base import ActivationChange, Outcome
 from orchestration.destinations.history import Pending
 
-Row = dict[str, Any]
+Written = tuple[bytes, bytes]
+"""The number of an attempt within its run, and what `_about` wrote of its recipient."""
 
 # What may point at a person in a destination's words: addresses, and digits as long as a phone number.
 _PERSONAL = re.compile(r"[^\s@\"'<>=]+@[^\s@\"'<>]+|\+?\d[\d\s().-]{6,}\d")
@@ -52,37 +54,25 @@ def without_people(text: str | None) -> str | None:
 class Receipts:
     """The attempts and outcomes of one run, as the lines that their contract would write.
 
-    There are two for each operation, so what many say alike is written once, what an attempt says of its recipient is
-    kept for its outcome, and a batch is written in one go.
+    There are two for each operation, so what many say alike is written once, and what an attempt says of its recipient
+    is kept, as it was written, for its outcome.
     """
 
     def __init__(self, run: RunName) -> None:
         self._run, self._count = run, 0
-        self._rows: dict[str, Row] = {}
+        self._written: dict[str, Written] = {}
         self._alike: dict[Outcome | None, bytes] = {}
 
     def attempted(self, changes: Sequence[ActivationChange], at: datetime) -> bytes:
         """An attempt for each change."""
-        rows = []
-        for change, record_id in zip(
-            changes, new_record_ids(len(changes)), strict=True
-        ):
-            self._count += 1
-            row = self._rows[change.op_id] = {
-                "record_id": record_id,
-                "attempt_id": f"{self._run.run_id}.{self._count}",
-                "op_id": change.op_id,
-                "recipient_key": change.recipient_key,
-                "recipient_type": change.recipient_type,
-                "profile_id": change.profile_id,
-                "handle": change.handle,
-                "action": change.action,
-                "generation": change.generation,
-                "payload_hash": change.payload_hash,
-                "mapping_version": change.mapping_version,
-            }
-            rows.append(row)
-        return _lines(rows, self._rest(None, at))
+        numbers = [
+            b"%d" % (self._count + place) for place in range(1, len(changes) + 1)
+        ]
+        self._count += len(changes)
+        written = list(zip(numbers, _about(changes), strict=True))
+        ops = [change.op_id for change in changes]
+        self._written.update(zip(ops, written, strict=True))
+        return self._lines(written, None, at)
 
     def settled(
         self,
@@ -91,29 +81,66 @@ class Receipts:
         at: datetime,
     ) -> bytes:
         """The outcome of the attempt of each change."""
-        alike: dict[Outcome, list[Row]] = {}
-        last, same = None, list[Row]()
+        alike: dict[Outcome, list[Written]] = {}
+        last, same = None, list[Written]()
         for change in changes:
-            outcome, row = outcomes[change.op_id], self._rows.pop(change.op_id)
-            if outcome.handle:
-                row["handle"] = outcome.handle
+            outcome, written = outcomes[change.op_id], self._written.pop(change.op_id)
+            if outcome.handle and outcome.handle != change.handle:
+                written = written[0], _renamed(written[1], outcome.handle)
             if outcome is not last:
                 last = outcome
                 same = alike.setdefault(replace(outcome, handle=None), [])
-            same.append(row)
-        lines = []
-        for outcome, rows in alike.items():
-            for row, record_id in zip(rows, new_record_ids(len(rows)), strict=True):
-                row["record_id"] = record_id
-            lines.append(_lines(rows, self._rest(outcome, at)))
-        return b"".join(lines)
+            same.append(written)
+        return b"".join(
+            self._lines(written, outcome, at) for outcome, written in alike.items()
+        )
 
-    def _rest(self, outcome: Outcome | None, at: datetime) -> bytes:
-        """What an attempt, or an outcome of this kind, says beside its recipient."""
+    def _lines(
+        self, written: Sequence[Written], outcome: Outcome | None, at: datetime
+    ) -> bytes:
+        """Whole lines, each with an id of its own: attempts, or outcomes of one kind."""
         if outcome not in self._alike:
             self._alike[outcome] = _alike(self._run, outcome)
         times = orjson.dumps({"received_at": at, "at": at}, option=orjson.OPT_UTC_Z)
-        return times[1:-1] + b"," + self._alike[outcome]
+        pieces = zip(
+            repeat(b'{"record_id":"'),
+            map(str.encode, new_record_ids(len(written))),
+            repeat(b'","attempt_id":"%b.' % self._run.run_id.encode()),
+            (number for number, _ in written),
+            repeat(b'","op_id":'),
+            (about for _, about in written),
+            repeat(b",%b,%b}\n" % (times[1:-1], self._alike[outcome])),
+            strict=False,
+        )
+        return b"".join(chain.from_iterable(pieces))
+
+
+def _about(changes: Sequence[ActivationChange]) -> list[bytes]:
+    """What receipts say of each recipient: the inside of a JSON object, from the value of its op_id on.
+
+    JSON writes no bare quote within a text, so what is split at can only stand between two objects.
+    """
+    rows = [
+        {
+            "op_id": change.op_id,
+            "recipient_key": change.recipient_key,
+            "recipient_type": change.recipient_type,
+            "profile_id": change.profile_id,
+            "handle": change.handle,
+            "action": change.action,
+            "generation": change.generation,
+            "payload_hash": change.payload_hash,
+            "mapping_version": change.mapping_version,
+        }
+        for change in changes
+    ]
+    return orjson.dumps(rows)[len(b'[{"op_id":') : -len(b"}]")].split(b'},{"op_id":')
+
+
+def _renamed(about: bytes, handle: str) -> bytes:
+    """The same of a recipient whom the destination knows by another handle."""
+    row = orjson.loads(b'{"op_id":%b}' % about) | {"handle": handle}
+    return orjson.dumps(row)[len(b'{"op_id":') : -len(b"}")]
 
 
 def _alike(run: RunName, outcome: Outcome | None) -> bytes:
@@ -137,16 +164,6 @@ def _alike(run: RunName, outcome: Outcome | None) -> bytes:
     for name in ("record_id", "received_at", "at", "attempt_id", *REPEATED):
         del fields[name]
     return orjson.dumps(fields)[1:-1]
-
-
-def _lines(rows: list[Row], rest: bytes) -> bytes:
-    """The rows, each a line that ends with `rest`. JSON writes no bare quote within a text, so what is replaced can
-    only stand between two rows."""
-    if not rows:
-        return b""
-    written = orjson.dumps(rows)[1:-2]
-    end = b",%b}\n" % rest
-    return written.replace(b'},{"record_id":', end + b'{"record_id":') + end
 
 
 def settled(

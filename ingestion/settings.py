@@ -5,6 +5,7 @@ Paths and switches that differ between machines belong here. Business choices ar
 
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -65,6 +66,21 @@ class Settings(BaseSettings):
         default=PROJECT_ROOT / "dbt_project",
         description="The dbt project.",
     )
+    target: Literal["duckdb", "spark", "sail"] = Field(
+        default="duckdb",
+        description="What computes the warehouse: a DuckDB file, or a cluster that speaks Spark Connect.",
+    )
+    spark_remote: str = Field(
+        default="",
+        description="The cluster's Spark Connect endpoint; as in dbt_project/profiles.yml if unset.",
+    )
+    spark_landing: str = Field(
+        default="",
+        description="Where the cluster reads segments: a folder that all its machines see, or object storage such as s3a://bucket/landing; home/warehouse/staged if unset.",
+    )
+    table_format: Literal["parquet", "iceberg", "delta"] = Field(
+        default="parquet", description="Format of the cluster's tables."
+    )
 
     @cached_property
     def landing(self) -> Path:
@@ -77,6 +93,10 @@ class Settings(BaseSettings):
     @cached_property
     def published(self) -> Path:
         return self.home.resolve() / "published" / "millrace.duckdb"
+
+    @property
+    def is_on_cluster(self) -> bool:
+        return self.target != "duckdb"
 
     @cached_property
     def extracts(self) -> Path:

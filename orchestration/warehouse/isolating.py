@@ -73,7 +73,7 @@ def _refused_by_the_reader(
     try:
         if count(scratch) == len(numbered):
             return []
-    except duckdb.Error as error:
+    except duckdb.Error as error:  # a cluster reads on and counts
         reason = str(error).splitlines()[0].replace(f' in file "{scratch}"', "")
     if len(numbered) == 1:
         return [BadLine(numbered[0][0], reason, numbered[0][1])]

@@ -29,6 +29,7 @@ from orchestration.warehouse.isolating import BadLine, Isolated, isolate
 from orchestration.warehouse.phones import extend_phone_numbers
 from orchestration.warehouse.schema import (
     LEDGERS,
+    SESSION,
     contract_columns,
     create_raw,
     required_columns,
@@ -86,7 +87,7 @@ def load(settings: Settings) -> LoadResult:
         )
         sealed = landing.sealed_segments(settings.landing)
         archived = landing.archived_segments(settings.landing)
-        _refuse_changed(sealed, archived, ledger)
+        refuse_changed(sealed, archived, ledger)
         result.phone_numbers += _replace_sources(connection, declared)
         with _transaction(connection):
             _replace(connection, "journeys", journeys)
@@ -94,14 +95,36 @@ def load(settings: Settings) -> LoadResult:
             if segment.name in ledger:
                 archive(measure(segment), settings.landing)
                 result.finished += 1
-        _sieve_what_came_back(loader)
+        sieve_what_came_back(loader)
         waiting = {s.name: s for s in [*archived, *sealed] if s.name not in ledger}
-        for batch in _batches(waiting.values()):
+        for batch in batches(waiting.values()):
             _load(loader, batch)
     return result
 
 
-def _sieve_what_came_back(loader: Loader) -> None:
+@contextmanager
+def gate(settings: Settings, declared: list[Source]) -> Iterator[Loader]:
+    """A loader in memory: what passes through it is held against the register of privacy, for a warehouse elsewhere."""
+    with duckdb.connect() as connection:
+        connection.execute(SESSION)
+        create_raw(connection)
+        sieve = Sieve(connection, read_register(settings))
+        loader = Loader(connection, settings, sieve, LoadResult())
+        _replace_sources(connection, declared)
+        sieve_what_came_back(loader)
+        yield loader
+
+
+def passed(loader: Loader, batch: list[Measured]) -> list[Measured]:
+    """The segments without what is forbidden, in the archive. They can be loaded from there, now or by the next run."""
+    _load(loader, batch)
+    for table in [batch[0].stream, "loads", "load_rejects"]:
+        loader.connection.execute(f"delete from raw.{table}")
+    folder = loader.settings.landing
+    return [measure(archived_segment(folder, s.stream, s.name)) for s in batch]
+
+
+def sieve_what_came_back(loader: Loader) -> None:
     """A backup that was put back over the archive brings back nobody, whether it is loaded anew or was loaded before."""
     for segment in came_back(loader.settings):
         measured, stream = measure(segment), segment.stream
@@ -163,7 +186,7 @@ def _take_out(
     return taken
 
 
-def _refuse_changed(
+def refuse_changed(
     sealed: Iterable[landing.Segment],
     archived: Iterable[landing.Segment],
     ledger: dict[str, str],
@@ -183,7 +206,7 @@ def _refuse_changed(
             )
 
 
-def _batches(segments: Iterable[landing.Segment]) -> Iterator[list[Measured]]:
+def batches(segments: Iterable[landing.Segment]) -> Iterator[list[Measured]]:
     """Segments of one stream, in the order of their names, up to the limits of one transaction."""
     batch: list[Measured] = []
     size = 0
@@ -381,7 +404,12 @@ def _record(
     load_id: int,
     rejected: int,
 ) -> None:
-    row = {
+    _insert_rows(connection, "loads", [ledger_row(segment, load_id, rejected)])
+
+
+def ledger_row(segment: Measured, load_id: int, rejected: int) -> dict[str, object]:
+    """A segment's row in raw.loads."""
+    return {
         "load_id": load_id,
         "stream": segment.stream,
         "segment": segment.name,
@@ -391,13 +419,17 @@ def _record(
         "bytes": segment.bytes,
         "sha256": segment.sha256,
     }
-    _insert_rows(connection, "loads", [row])
 
 
 def _keep_bad_lines(
     connection: duckdb.DuckDBPyConnection, segment: Measured, bad: list[BadLine]
 ) -> None:
-    rows: list[dict[str, object]] = [
+    _insert_rows(connection, "load_rejects", reject_rows(segment, bad))
+
+
+def reject_rows(segment: Measured, bad: list[BadLine]) -> list[dict[str, object]]:
+    """The rows of raw.load_rejects for lines that could not be read."""
+    return [
         {
             "stream": segment.stream,
             "segment": segment.name,
@@ -407,15 +439,18 @@ def _keep_bad_lines(
         }
         for line in bad
     ]
-    _insert_rows(connection, "load_rejects", rows)
+
+
+def source_rows(declared: list[Source]) -> list[dict[str, object]]:
+    """The rows of raw.sources."""
+    return [{c: getattr(source, c) for c in LEDGERS["sources"]} for source in declared]
 
 
 def _replace_sources(
     connection: duckdb.DuckDBPyConnection, declared: list[Source]
 ) -> int:
     """Put the declared sources into raw.sources. A changed region makes phone numbers mean something else: look at all."""
-    columns = list(LEDGERS["sources"])
-    rows = [{c: getattr(source, c) for c in columns} for source in declared]
+    rows = source_rows(declared)
     known = connection.execute("select * from raw.sources order by all").fetchall()
     if sorted(known) == sorted(tuple(row.values()) for row in rows):
         return 0

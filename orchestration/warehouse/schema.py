@@ -159,10 +159,16 @@ def create_raw(connection: duckdb.DuckDBPyConnection) -> None:
         existing = connection.execute(f"select * from raw.{name} limit 0").description
         found = [column[0] for column in existing or []]
         if found != list(columns):
-            raise RuntimeError(
-                f"raw.{name} has the columns {found}, its contract says {list(columns)}. "
-                "The contract has changed: delete the warehouse file and refresh; it is rebuilt from the landing zone."
-            )
+            raise contract_has_changed(f"raw.{name}", found, list(columns))
+
+
+def contract_has_changed(
+    table: str, found: list[str], columns: list[str], what: str = "the warehouse file"
+) -> RuntimeError:
+    return RuntimeError(
+        f"{table} has the columns {found}, its contract says {columns}. "
+        f"The contract has changed: delete {what} and refresh; it is rebuilt from the landing zone."
+    )
 
 
 def raw_tables() -> dict[str, dict[str, str]]:

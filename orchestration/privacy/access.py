@@ -81,8 +81,7 @@ def tables(
 def _refused(connection: duckdb.DuckDBPyConnection, subject: Subject) -> list[str]:
     """Refused records that name the person, found as an erasure would find them."""
     key, now = "access", datetime.now(UTC).replace(tzinfo=None)
-    words = [value for _, value in subject.identifiers]
-    hashes = hashes_of(key, subject.identifiers, words=words)
+    hashes = hashes_of(key, subject.identifiers, words=subject.words)
     asked = Register(key, (Tombstone("access", "erasure", now, now, hashes),))
     found = Sieve(connection, asked).forbidden("rejects", "raw.rejects")
     return [record for records in found.values() for record in records]

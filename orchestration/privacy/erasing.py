@@ -22,10 +22,11 @@ from ingestion.segments import archived_segment
 from ingestion.settings import Settings
 from orchestration.instance import alone
 from orchestration.privacy import places
+from orchestration.privacy.mentions import Mentions
 from orchestration.privacy.requests import Request, land_done, open_requests
-from orchestration.privacy.rewriting import Rewritten, rewrite
-from orchestration.privacy.sieve import Change, Drop, Sieve
-from orchestration.privacy.subject import Named, Subject, subject_of
+from orchestration.privacy.rewriting import Known, Rewritten, rewrite_loaded
+from orchestration.privacy.sieve import Change, Drop, Redact, Sieve, may_mention
+from orchestration.privacy.subject import Named, Subject, digests, subject_of
 from orchestration.privacy.tombstones import (
     Tombstone,
     folder,
@@ -37,6 +38,7 @@ from orchestration.privacy.tombstones import (
 )
 from orchestration.warehouse.loading import load
 from orchestration.warehouse.schema import read_copy, warehouse
+from orchestration.warehouse.segments import content
 
 OWNERS = "identity.int_record_profiles"
 
@@ -139,19 +141,47 @@ def take_out(settings: Settings) -> TakenOut:
         )
         changes: dict[tuple[str, str], dict[str, Change]] = {}
         for stream in STREAMS:
-            for segment, found in sieve.forbidden(stream, f"raw.{stream}").items():
-                changes[stream, segment] = found
-        streams = dict(
-            connection.execute("select segment, stream from raw.loads").fetchall()
-        )
+            raw = f"raw.{stream}"
+            found = sieve.forbidden(stream, raw, mentions=False)
+            changes |= {(stream, name): each for name, each in found.items()}
+        ledger = {
+            (stream, segment): Known(*known)
+            for stream, segment, *known in connection.execute(
+                "select stream, segment, bytes, lines, sha256 from raw.loads"
+            ).fetchall()
+        }
+        streams = {segment: stream for stream, segment in ledger}
         for segment, lines in sieve.unreadable("raw.load_rejects").items():
             changes.setdefault((streams[segment], segment), {}).update(lines)
         sources = _sources(connection, changes)
-        rewritten = [
-            rewrite(settings, archived_segment(settings.landing, stream, name), found)
-            for (stream, name), found in sorted(changes.items())
-        ]
+    mentions = Mentions(register)
+    rewritten = [
+        entry
+        for place, known in sorted(ledger.items())
+        if (entry := _rewrite(settings, place, changes.get(place, {}), known, mentions))
+    ]
     return TakenOut(rewritten, sources)
+
+
+def _rewrite(
+    settings: Settings,
+    place: tuple[str, str],
+    changes: dict[str, Change],
+    known: Known,
+    mentions: Mentions,
+) -> Rewritten | None:
+    """Rewrite one segment, unless nothing in it is forbidden."""
+    stream, name = place
+    if not changes and not may_mention(stream):
+        return None
+    segment = archived_segment(settings.landing, stream, name)
+    text = content(segment)
+    if may_mention(stream):
+        for record, words in mentions.of(text).items():
+            also = changes.setdefault(record, Redact(()))
+            if isinstance(also, Redact):
+                changes[record] = Redact((*also.values, *sorted(words)))
+    return rewrite_loaded(settings, segment, text, changes, known) if changes else None
 
 
 def forget_warehouse(settings: Settings) -> None:
@@ -312,14 +342,17 @@ def open_cases(settings: Settings) -> list[Case]:
 
 def _tombstone(settings: Settings, case: Case) -> Tombstone:
     subject = case.subject
-    words = [value for _, value in subject.identifiers]
+    hashed = [("email_sha256", each) for each in digests(subject.identifiers)]
     return Tombstone(
         request_id=case.request_id,
         kind="erasure",
         at=case.erased_at,
         facts_at=datetime.now(UTC).replace(tzinfo=None),
         hashes=hashes_of(
-            key_of(settings), subject.identifiers, subject.profile_ids, words
+            key_of(settings),
+            [*subject.identifiers, *hashed],
+            subject.profile_ids,
+            subject.words,
         ),
         records=frozenset(subject.records),
         open_syncs=tuple(case.open_syncs),

@@ -39,17 +39,21 @@ Change = Drop | Redact | Seal
 Changes = dict[str, dict[str, Change]]
 """Segment → record, or the text of a line that is none → what becomes of it."""
 
-# What a text may name somebody by: an address, a number in E.164, the hash of an address.
-_MENTION = r"[^\s\"@<>,;:\\()\[\]{}]+@[^\s\"@<>,;:\\()\[\]{}]+|\+[0-9]{8,15}|\b[0-9a-fA-F]{64}\b"
-_MAY_MENTION = r"@|\+[0-9]{8}|[0-9a-fA-F]{64}"
+# What a text may name somebody by: an address, a number in E.164, the hash of either. mentions.py finds the same in bytes.
+MENTION = (
+    r"[^\s\"@<>,;:\\()\[\]{}]+@[^\s\"@<>,;:\\()\[\]{}]+|\+[0-9]{8,15}"
+    r"|\b(?:[0-9a-fA-F]{64}|[0-9a-fA-F]{40}|[0-9a-fA-F]{32})\b"
+)
+_MAY_MENTION = r"@|\+[0-9]{8}|[0-9a-fA-F]{32}"
 # A refused text has no form yet: every word of it may be an identifier.
 _WORDS = r"[^\s\"'':,;{}\[\]()<>&=\\]+"
 
 _Action = Callable[[list[str] | None], Change]
+_DROP = Drop()
 
 
 def _drop(_: list[str] | None) -> Change:
-    return Drop()
+    return _DROP
 
 
 def _redact(values: list[str] | None) -> Change:
@@ -58,6 +62,13 @@ def _redact(values: list[str] | None) -> Change:
 
 def _seal(values: list[str] | None) -> Change:
     return Seal(tuple(values or ()))
+
+
+def may_mention(stream: str) -> bool:
+    """Whether its records are about people, and may name others in passing."""
+    contract = STREAMS[stream]
+    is_ours = issubclass(contract, OwnFact) or stream == "privacy_requests"
+    return "identifiers" in contract.model_fields and not is_ours
 
 
 class Sieve:
@@ -74,16 +85,21 @@ class Sieve:
         if not register.is_empty:
             self._prepare()
 
-    def forbidden(self, stream: str, relation: str, where: str = "true") -> Changes:
-        """What is to become of the rows of `relation`, a relation with the columns of raw.<stream>."""
+    def forbidden(
+        self, stream: str, relation: str, where: str = "true", mentions: bool = True
+    ) -> Changes:
+        """What is to become of the rows of `relation`, a relation with the columns of raw.<stream>.
+
+        Without `mentions`, payloads are not looked into: somebody else does.
+        """
         if self._register.is_empty:
             return {}
         rows = f"(select * from {relation} where {where})"
         changes: Changes = defaultdict(dict)
-        for query, action in self._queries(stream, rows):
+        for query, action in self._queries(stream, rows, mentions):
             for record_id, segment, values in self._ask(query):
                 # The first word counts: whatever goes needs no redaction.
-                changes[segment].setdefault(str(record_id), action(values))
+                changes[segment].setdefault(record_id, action(values))
         return dict(changes)
 
     def unreadable(self, relation: str, where: str = "true") -> Changes:
@@ -106,17 +122,19 @@ class Sieve:
             changes[segment][line] = Drop()
         return dict(changes)
 
-    def _queries(self, stream: str, rows: str) -> Iterable[tuple[str, "_Action"]]:
+    def _queries(
+        self, stream: str, rows: str, mentions: bool
+    ) -> Iterable[tuple[str, "_Action"]]:
         contract = STREAMS[stream]
         if before := self._register.retention.get(stream):
             yield (
-                f"select record_id, _segment, null from {rows} where received_at < timestamp '{before}'",
+                f"select record_id::varchar, _segment, null from {rows} where received_at < timestamp '{before}'",
                 _drop,
             )
         if not self._register.tombstones:
             return
         yield (
-            f"select record_id, _segment, null from {rows} where record_id in (from erased_records)",
+            f"select record_id::varchar, _segment, null from {rows} where record_id in (from erased_records)",
             _drop,
         )
         if stream == "privacy_requests":
@@ -125,64 +143,72 @@ class Sieve:
             yield self._facts(stream, rows), _drop
         elif stream == "rejects":
             yield self._rejects(rows), _drop
-        elif "identifiers" in contract.model_fields:
-            is_extract = issubclass(contract, ExtractRow)
-            yield self._named(rows, is_extract, theirs=True), _drop
-            if self._owners:
-                yield self._named(rows, is_extract, theirs=False), _redact
-            yield self._mentions(stream, rows), _redact
+        elif may_mention(stream):
+            if self._spelled(rows):
+                yield self._named(stream, rows, theirs=True), _drop
+                if self._owners:
+                    yield self._named(stream, rows, theirs=False), _redact
+            if mentions:
+                yield self._mentions(stream, rows), _redact
 
-    def _named(self, rows: str, is_extract: bool, theirs: bool) -> str:
+    def _named(self, stream: str, rows: str, theirs: bool) -> str:
         """Records that name an erased or suppressed person among their identifiers: theirs, or somebody else's."""
         # An extract says again what it said before; only an event says that something happened since.
-        too_old = (
-            "true"
-            if is_extract
-            else "least(rows.occurred_at, rows.received_at) <= found.drawn_at"
-        )
+        is_extract = issubclass(STREAMS[stream], ExtractRow)
+        happened_at = "received_at" if is_extract else "least(occurred_at, received_at)"
+        too_old = "true" if is_extract else "given.happened_at <= known.drawn_at"
         others = f"""
-            select owners.record_id from {self._owners} as owners
-            inner join found on owners.record_id = found.record_id
-            where {self._hash(f"'{PROFILE}'", "owners.profile_id")} not in (select hash from tombstones)
+            select record_id from {self._owners}
+            where {self._hash(f"'{PROFILE}'", "profile_id")} not in (select hash from tombstones)
         """
-        whose = f"rows.record_id {'not in' if theirs else 'in'} ({others})"
+        whose = f"found.record_id {'not in' if theirs else 'in'} ({others})"
         return f"""
             with given as (
-                select record_id, source_id, unnest(identifiers, recursive := true) from {rows}
-            ),
-            known as (
-                {self._known("given")}
+                select record_id, _segment, source_id, received_at, {happened_at} as happened_at,
+                    unnest(identifiers, recursive := true)
+                from {rows} where record_id not in (from erased_records)
             ),
             found as (
-                select given.record_id, given.value, known.kind, known.drawn_at
+                select distinct given.record_id, given._segment, given.value
                 from given
                 inner join known on given.source_id = known.source_id
                     and given.type = known.type and given.value = known.value
+                where case known.kind when 'suppression' then given.received_at > known.drawn_at else {too_old} end
             )
-            select rows.record_id, rows._segment, list(distinct found.value)
-            from {rows} as rows
-            inner join found on rows.record_id = found.record_id
-            where case found.kind when 'suppression' then rows.received_at > found.drawn_at else {too_old} end
-                and {whose if self._owners else "true"}
+            select record_id::varchar, _segment, list(value)
+            from found where {whose if self._owners else "true"}
             group by all
         """
+
+    def _spelled(self, rows: str) -> bool:
+        """Put the spellings that tombstones are about into the table `known`; whether there are any."""
+        self._connection.execute(
+            f"""
+            create or replace temp table known as
+            with given as (
+                select source_id, unnest(identifiers, recursive := true) from {rows}
+            )
+            {self._known("given")}
+            """
+        )
+        return bool(self._connection.execute("select 1 from known limit 1").fetchall())
 
     def _known(self, given: str) -> str:
         """Identifiers, as they were spelled, that a tombstone is about. Each spelling is hashed once."""
         return f"""
             select spelled.source_id, spelled.type, spelled.value, tombstones.*
             from (
-                select distinct given.source_id, given.type, given.value,
-                    case given.type
-                        when 'email' then lower(nfc_normalize(trim(given.value)))
-                        when 'email_sha256' then lower(trim(given.value))
-                        when 'phone' then coalesce(phones.e164, trim(given.value))
-                        else trim(given.value)
+                select said.*,
+                    case said.type
+                        when 'email' then lower(nfc_normalize(trim(said.value)))
+                        when 'email_sha256' then lower(trim(said.value))
+                        when 'phone' then coalesce(phones.e164, trim(said.value))
+                        else trim(said.value)
                     end as form
-                from {given} as given
-                left join raw.sources as sources on given.source_id = sources.source_id
+                from (select distinct source_id, type, value from {given}) as said
+                left join raw.sources as sources on said.source_id = sources.source_id
                 left join raw.phone_numbers as phones
-                    on given.type = 'phone' and trim(given.value) = phones.value
+                    on said.type = 'phone' and trim(said.value) = phones.value
                     and coalesce(sources.default_region, '') = phones.region
             ) as spelled
             inner join tombstones on {self._hash("spelled.type", "spelled.form")} = tombstones.hash
@@ -200,7 +226,7 @@ class Sieve:
                 select record_id, _segment, received_at, concat_ws(' ', {", ".join(payloads)}) as text from {rows}
             ),
             words as (
-                select record_id, _segment, received_at, unnest(regexp_extract_all(text, '{_MENTION}')) as word
+                select record_id, _segment, received_at, unnest(regexp_extract_all(text, '{MENTION}')) as word
                 from texts where regexp_matches(text, '{_MAY_MENTION}')
             ),
             known as (
@@ -209,7 +235,7 @@ class Sieve:
                 inner join tombstones on {self._hash(f"'{WORD}'", "lower(spelled.word)")} = tombstones.hash
                 where tombstones.kind = 'erasure'
             )
-            select words.record_id, words._segment, list(distinct words.word)
+            select words.record_id::varchar, words._segment, list(distinct words.word)
             from words inner join known on words.word = known.word
             where words.received_at <= known.drawn_at
             group by all
@@ -226,7 +252,7 @@ class Sieve:
             words as (
                 select record_id, _segment, received_at, unnest(regexp_extract_all(text, '{_WORDS}')) as word from texts
             )
-            select distinct words.record_id, words._segment, null
+            select distinct words.record_id::varchar, words._segment, null
             from words
             inner join tombstones on {self._hash(f"'{WORD}'", "lower(words.word)")} = tombstones.hash
             where case tombstones.kind
@@ -266,7 +292,7 @@ class Sieve:
                 select record_id, _segment, received_at, {sync} as sync_name, unnest([{", ".join(named)}]) as hash
                 from {rows}
             )
-            select distinct named.record_id, named._segment, null
+            select distinct named.record_id::varchar, named._segment, null
             from named
             inner join tombstones on named.hash = tombstones.hash
             where tombstones.kind = 'erasure' and named.received_at <= tombstones.facts_at
@@ -282,7 +308,7 @@ class Sieve:
             known as (
                 {self._known("given")}
             )
-            select distinct rows.record_id, rows._segment, list(distinct given.value)
+            select distinct rows.record_id::varchar, rows._segment, list(distinct given.value)
             from {rows} as rows
             inner join given on rows.record_id = given.record_id
             inner join known on given.source_id = known.source_id

@@ -3,11 +3,13 @@
 Exact scope: what is theirs alone. A shared identifier belongs to the others as well, so it is named and left out.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import duckdb
 
+from orchestration.destinations.identifiers import Unfit, google_email, meta_phone
 from orchestration.identity.finding import NotFoundError, find
 from orchestration.privacy.tombstones import PROFILE
 
@@ -32,6 +34,33 @@ class Subject:
     def named(self) -> tuple[Named, ...]:
         """What a request names them by. Ids of profiles, too: some destinations know people by nothing else."""
         return (*self.identifiers, *((PROFILE, each) for each in self.profile_ids))
+
+    @property
+    def words(self) -> list[str]:
+        """What texts may name them by: each identifier, and what others make of it."""
+        return [*(value for _, value in self.identifiers), *digests(self.identifiers)]
+
+
+def digests(identifiers: Iterable[Named]) -> list[str]:
+    """The hashes by which vendors exchange addresses and numbers, in each of their forms."""
+    forms = {form for named in identifiers for form in _forms(*named)}
+    return sorted(
+        hashlib.new(algorithm, form.encode(), usedforsecurity=False).hexdigest()
+        for form in forms
+        for algorithm in ("md5", "sha1", "sha256")
+    )
+
+
+def _forms(kind: str, value: str) -> Iterable[str]:
+    """As it is and as a vendor rewrites it; nothing for what nobody hashes."""
+    rewritten = {"email": google_email, "phone": meta_phone}.get(kind)
+    if rewritten is None:
+        return
+    yield value
+    try:
+        yield rewritten(value)
+    except Unfit:
+        return
 
 
 def asked_about(connection: duckdb.DuckDBPyConnection, text: str) -> Named:
@@ -70,7 +99,7 @@ def subject_of(
             sorted({*former, *_column(connection, _FORMER, profiles=profiles)})
         ),
         records=tuple(_column(connection, _RECORDS, profiles=profiles)),
-        values=tuple(sorted(_values(connection, profiles, own))),
+        values=tuple(sorted({*_values(connection, profiles, own), *digests(own)})),
     )
 
 

@@ -61,7 +61,13 @@ def measure(segment: Segment) -> Measured:
 
 def content(segment: Segment | Measured) -> bytes:
     """The uncompressed text."""
-    return b"".join(_chunks(segment.path))
+    packed = segment.path.read_bytes()
+    if segment.path.suffix != ".zst":
+        return packed
+    try:
+        return zstandard.ZstdDecompressor().decompress(packed)
+    except zstandard.ZstdError as error:
+        raise _damaged(segment.path) from error
 
 
 def lines(segment: Measured) -> list[bytes]:
@@ -112,9 +118,6 @@ def _plain(file: BinaryIO) -> Iterator[bytes]:
 
 def _decompressed(file: BinaryIO, path: Path) -> Iterator[bytes]:
     """Readers take a truncated zstd file for a short one; the size in its header tells."""
-    damaged = SegmentDamaged(
-        f"The archived segment {path} is damaged. Restore it from a backup and run again; nothing of it was loaded."
-    )
     try:
         expected = zstandard.get_frame_parameters(file.read(18)).content_size
         file.seek(0)
@@ -123,9 +126,15 @@ def _decompressed(file: BinaryIO, path: Path) -> Iterator[bytes]:
             size += len(chunk)
             yield chunk
     except zstandard.ZstdError as error:
-        raise damaged from error
+        raise _damaged(path) from error
     if size != expected:
-        raise damaged
+        raise _damaged(path)
+
+
+def _damaged(path: Path) -> SegmentDamaged:
+    return SegmentDamaged(
+        f"The archived segment {path} is damaged. Restore it from a backup and run again; nothing of it was loaded."
+    )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -43,6 +43,8 @@ SHARED = ("email", "office@analytical.example")
 BOS = [("user_id", "bo-1791"), ("email", "bo@babbage.example")]
 NAME, STREET = "Augusta Ada King", "12 St James's Square"
 HASH = hashlib.sha256(b"ada@lovelace.example").hexdigest()
+MD5 = hashlib.md5(b"ada@lovelace.example", usedforsecurity=False).hexdigest()
+SHA1 = hashlib.sha1(b"4917055512345", usedforsecurity=False).hexdigest()
 TORN = b'{"record_id":"torn","traits":"ada@lovelace.example\n{"record_id":"torn","traits":"bo\n'
 SEEDS = (
     "blocked_identifiers",
@@ -56,6 +58,8 @@ SECRETS = [
     *(value for _, value in ADAS),
     "0170 555 12345",
     HASH,
+    MD5,
+    SHA1,
     NAME,
     STREET,
     ADA,
@@ -105,7 +109,11 @@ def two_people(folder: Path, *more: Landed) -> Settings:
         event(
             "bo-sends-ada-a-gift",
             identifiers=named(BOS[0]),
-            properties={"gift_to": "ada@lovelace.example", "hash": HASH, "note": "für"},
+            properties={
+                "gift_to": "ada@lovelace.example",
+                "hashes": [HASH, MD5, SHA1.upper()],
+                "note": "für",
+            },
         ),
         event("nobody-knows-who", identifiers=named(SHARED)),
     )

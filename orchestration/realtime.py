@@ -17,6 +17,7 @@ from ingestion.settings import Settings, settings
 from orchestration.destinations.summary import DeliverySummary
 from orchestration.journeys import load_journeys
 from orchestration.relay.copy import CopyTooOldError
+from orchestration.relay.pulse import Pulse
 from orchestration.relay.relay import Looked, Relay
 
 # A tick that takes a minute counts as failed and goes on beside the next one. Valid: 5 to 55.
@@ -54,13 +55,14 @@ def relay_sensor(name: str) -> dg.SensorDefinition:
 
 def relayed(home: Settings, seconds: float) -> Iterator[Looked]:
     """Wait for the lead and keep it, for so many seconds altogether; whatever was done meanwhile."""
-    ends_at = time.monotonic() + seconds
+    ends_at, pulse = time.monotonic() + seconds, Pulse(home)
     with _lead(home, ends_at) as is_leader:
         while is_leader and time.monotonic() < ends_at:
             try:
                 looked = _relay(home).step()
             except CopyTooOldError:
                 return
+            pulse.beat()
             if looked:
                 yield looked
             else:

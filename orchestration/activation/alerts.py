@@ -6,7 +6,7 @@ keeps. Where it is told is orchestration/quality/tellers.py's business; the call
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -19,11 +19,14 @@ from orchestration.activation.plans import delivery_segments, staleness
 from orchestration.activation.waking import due_recipients, waiting
 from orchestration.quality.findings import NEWS, read_findings
 from orchestration.quality.tellers import Teller, tellers
+from orchestration.relay.pulse import last_beat, pulse_file
 from orchestration.warehouse.schema import read_copy
 
 REFUSED_CREDENTIALS = (401, 403)
 # A backlog grows when it is larger at the end of so many read copies in a row. Valid: 2 and up.
 GROWING_COPIES = 3
+# A relay that has not looked for so long is stuck: a delivery of its may take a while. Valid: 1 minute and up.
+RELAY_PATIENCE = timedelta(minutes=5)
 
 
 @dataclass
@@ -94,7 +97,7 @@ def conditions(settings: Settings, memory: Memory, now: datetime) -> dict[str, s
             found[f"erasure|{sync_name}"] = (
                 f"{sync_name}: {len(open_)} erased people are still there, past the day they had to be gone."
             )
-    return found | _growing(settings, memory, left)
+    return found | _growing(settings, memory, left) | _standing_still(settings, now)
 
 
 def _held(
@@ -155,6 +158,20 @@ def _refused(
         f"credentials|{account}": f"{account} refuses our credentials ({status}): renew them; nothing reaches it until then."
         for account, status in last.items()
         if status in REFUSED_CREDENTIALS
+    }
+
+
+def _standing_still(settings: Settings, now: datetime) -> dict[str, str]:
+    """The relay, once it has been on."""
+    beaten = last_beat(settings)
+    if beaten is None or now - beaten < RELAY_PATIENCE:
+        return {}
+    return {
+        "relay|stuck": (
+            f"relay: nobody has relayed since {beaten:%Y-%m-%d %H:%M} UTC, sent triggers wait for the next refresh. Are the sensors "
+            "relay_one and relay_two on, what do their ticks say, who holds data/locks/relay.lock? If it is off on purpose: "
+            f"remove {pulse_file(settings).name} beside that lock."
+        )
     }
 
 

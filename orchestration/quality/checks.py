@@ -21,6 +21,9 @@ CHECKS: dict[str, tuple[str, ...]] = {
     "properties_are_there_and_of_their_type": ("property_vanished", "property_type"),
     "consent_still_comes": ("consent_vanished",),
     "no_value_stands_for_a_crowd": ("junk_identifier",),
+    "events_have_names_that_are_known": ("event_unknown",),
+    "amounts_of_orders_add_up": ("order_arithmetic",),
+    "what_is_spent_brings_visits": ("spend_without_sessions",),
     "triggers_speak_one_version": ("trigger_versions",),
     "no_audience_lost_its_people": ("audience_emptied", "audience_shrank"),
     "destinations_take_what_they_are_told": (
@@ -28,6 +31,7 @@ CHECKS: dict[str, tuple[str, ...]] = {
         "destination_fails",
     ),
     "journeys_tell_whom_they_let_in": ("journey_untold",),
+    "the_relay_relays": ("relay_stuck",),
 }
 SHOWN = 20
 

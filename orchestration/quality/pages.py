@@ -182,7 +182,7 @@ def _rate_rows(rates: Sequence[Row]) -> Iterator[list[str]]:
     """A row per source, a cell per measure."""
     for source, rows in groupby(rates, key=lambda row: row["source_id"]):
         found = {row["measure"]: row for row in rows}
-        day = found[MEASURES[0]]["received_date"]
+        day = found[MEASURES[0]]["counted_date"]
         yield [_t(source), _t(day), *(_rate(found[name]) for name in MEASURES)]
 
 

@@ -154,10 +154,10 @@ def rates(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     return _rows(
         connection,
         """
-        select source_id, measure, received_date, percentage, past_percentage, total_count, is_breached
+        select source_id, measure, counted_date, percentage, past_percentage, total_count, is_breached
         from observability.obs_source_rates
-        where source_id in (select source_id from observability.obs_event_days where event_name is not null)
-        qualify row_number() over (partition by source_id, measure order by received_date desc) = 1
+        where event_name is null and source_id in (select source_id from observability.obs_event_days where event_name is not null)
+        qualify row_number() over (partition by source_id, measure order by counted_date desc) = 1
         order by source_id, measure
         """,
     )

@@ -5,7 +5,7 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import orjson
@@ -19,6 +19,7 @@ from orchestration.quality.checks import CHECKS, judged
 from orchestration.quality.findings import NEWS, Finding
 from orchestration.quality.runs import failures
 from orchestration.quality.tellers import Mail, tellers
+from orchestration.relay.pulse import Pulse
 from tests.chaos_receiver import SECRET
 from tests.conftest import ROOT
 from tests.integration.shop import Shop
@@ -174,8 +175,21 @@ def test_a_finding_is_told_once_and_once_when_it_is_over(tmp_path):
     told = [said for said in listener.heard if "web_shop" in said]
     assert told == [SILENT.sentence()]
     publish_with(shop)
-    look_and_tell(settings, cursor, now, listener)
+    cursor, _ = look_and_tell(settings, cursor, now, listener)
     assert f"Over: {SILENT.sentence()}" in listener.heard
+
+    # A relay that was on and stands still; before it ever was on, nobody missed it.
+    Pulse(settings).beat()
+    beaten = datetime.now(UTC)
+    heard = []
+    for minutes in (1, 10, 20):
+        then = beaten + timedelta(minutes=minutes)
+        cursor, told = look_and_tell(settings, cursor, then, listener)
+        heard.append([said[:5] for said in told if "relay_one" in said])
+    assert heard == [[], ["relay"], []]
+    Pulse(settings).beat()
+    look_and_tell(settings, cursor, datetime.now(UTC), listener)
+    assert listener.heard[-1].startswith("Over: relay: nobody has relayed since")
 
 
 def test_every_finding_that_the_model_lists_fails_exactly_one_check():

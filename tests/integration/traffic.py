@@ -15,9 +15,10 @@ from orchestration.warehouse.schema import raw_tables
 from simulator.world import simulate
 from tests.integration.rendered import Room
 
-PEOPLE, DAYS, SEED = 900, 52, 7
+PEOPLE, DAYS, SEED = 700, 52, 7
 # Judged in the morning after: yesterday is the last whole day.
 YESTERDAY, MORNING = "2026-01-27", "2026-01-28T00:00:00"
+OF_THAT_DAY = f"cast(received_at as date) = '{YESTERDAY}'"
 JUDGING = ("obs_volumes", "obs_source_rates", "obs_property_changes", "obs_findings")
 SUPPLIED = {
     "int_distinct_events": "record_id uuid, source_id varchar, event_id varchar",
@@ -27,7 +28,14 @@ SUPPLIED = {
     ),
     "fct_journey_decisions": (
         "journey varchar, candidate_id varchar, outcome varchar, is_latest boolean, "
-        "decided_at timestamp"
+        "decided_at timestamp, decision_number bigint"
+    ),
+    "obs_order_arithmetic": (
+        "order_id varchar, problem varchar, source_id varchar, last_event_at timestamp"
+    ),
+    "fct_marketing_daily": (
+        "activity_date date, channel varchar, campaign varchar, spend decimal(18, 4), "
+        "clicks bigint, session_count bigint"
     ),
     "int_journey_candidates": (
         "journey varchar, candidate_id varchar, is_delivered boolean"
@@ -38,11 +46,13 @@ SUPPLIED = {
 class Traffic(Room):
     """The models of data quality over the shop's events, built once; each fault is planted and taken back."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, people: int = PEOPLE, days: int = DAYS, seed: int = SEED
+    ) -> None:
         super().__init__("obs_findings", supplied=SUPPLIED, as_of=MORNING)
         columns = {n: t for n, t in raw_tables()["events"].items() if n[0] != "_"}
         with tempfile.NamedTemporaryFile(suffix=".ndjson") as file:
-            file.write(b"".join(lines()))
+            file.write(b"".join(lines(people, days, seed)))
             file.flush()
             self.connection.execute(
                 "insert into raw.events by name select *, 's' as _segment, 1 as _load_id "
@@ -65,16 +75,22 @@ class Traffic(Room):
             self._build(name)
 
     @contextmanager
-    def planted(self, *changes: str) -> Iterator[dict[str, tuple[str, str, str]]]:
-        """What is found after these statements and a refresh: finding → (source, place, remedy)."""
+    def planted(
+        self, *changes: str, touched: str = OF_THAT_DAY, anew: bool = False
+    ) -> Iterator[dict[str, tuple[str, str, str]]]:
+        """What is found after these statements and a refresh: finding → (source, place, remedy).
+
+        `touched` are the events that came anew with it; with `anew`, nothing was built before.
+        """
         self.connection.execute("begin")
         try:
             for sql in changes:
                 self.connection.execute(sql)
             self.connection.execute(
-                "update raw.events set _load_id = 2 "
-                f"where cast(received_at as date) = '{YESTERDAY}'"
+                f"update raw.events set _load_id = 2 where {touched}"
             )
+            if anew:
+                self.forget()
             self.refresh()
             yield self.findings()
         finally:
@@ -94,10 +110,11 @@ def traffic() -> Traffic:
     return Traffic()
 
 
-def lines() -> list[bytes]:
+def lines(people: int, days: int, seed: int) -> list[bytes]:
     """What the collector would have landed, in the order of arrival."""
     found = []
-    for number, call in enumerate(simulate(people=PEOPLE, days=DAYS, seed=SEED).calls):
+    calls = simulate(people=people, days=days, seed=seed).calls
+    for number, call in enumerate(calls):
         origin = Origin(
             source_id=call.source_id,
             received_at=call.arrives_at,

@@ -23,6 +23,11 @@ arrived as (
     select
         landed.*,
         touched_days.received_date,
+        case
+            when landed.occurred_at < landed.received_at - interval '24' hour
+                then cast(landed.occurred_at as date)
+            else touched_days.received_date
+        end as happened_date,
         cast(landed.flags as {{ dbt.type_string() }}) as flags_text,
         cast(
             nullif(
@@ -58,6 +63,7 @@ events_per_day as (
         source_id,
         case when type = 'track' then coalesce(name, type) else type end as event_name,
         received_date,
+        happened_date,
         {{ total('1 + coalesce(repeat_count, 0)') }} as received_count,
         {{ total('case when is_accepted then 1 end') }} as accepted_count,
         {{ total(
@@ -90,13 +96,15 @@ events_per_day as (
         {{ total('case when ' ~ nth('identifiers', 1) ~ ' is null then 1 end') }}
             as nameless_count,
         {{ total('case when consent is not null then 1 end') }} as consent_count,
+        {{ total("case when shape = 'trigger' then 1 end") }} as trigger_count,
         min(received_at) as first_received_at,
         max(received_at) as last_received_at
     from judged
     group by
         source_id,
         case when type = 'track' then coalesce(name, type) else type end,
-        received_date
+        received_date,
+        happened_date
 ),
 
 -- What was passed over because its source says so was not refused.
@@ -122,6 +130,7 @@ final as (
         source_id,
         event_name,
         received_date,
+        received_date as happened_date,
         rejected_count as received_count,
         cast(0 as bigint) as accepted_count,
         cast(0 as bigint) as duplicate_count,
@@ -135,6 +144,7 @@ final as (
         cast(0 as bigint) as named_count,
         cast(0 as bigint) as nameless_count,
         cast(0 as bigint) as consent_count,
+        cast(0 as bigint) as trigger_count,
         first_received_at,
         last_received_at
     from rejects_per_day

@@ -11,6 +11,14 @@ property_changes as (select * from {{ ref('obs_property_changes') }}),
 
 property_days as (select * from {{ ref('obs_property_days') }}),
 
+event_days as (select * from {{ ref('obs_event_days') }}),
+
+event_taxonomy as (select * from {{ ref('event_taxonomy') }}),
+
+order_arithmetic as (select * from {{ ref('obs_order_arithmetic') }}),
+
+marketing_days as (select * from {{ ref('fct_marketing_daily') }}),
+
 landed as (select * from {{ ref('stg_landing__events') }}),
 
 rejects as (select * from {{ ref('stg_landing__rejects') }}),
@@ -55,8 +63,9 @@ odd_volumes as (
         coalesce(event_name, 'all events') as place,
         volume_date as found_date,
         cast(event_count as {{ dbt.type_string() }}) || ' events' as observed,
-        cast(expected_count as {{ dbt.type_string() }}) || ' give or take '
-        || cast(tolerance as {{ dbt.type_string() }}) as expected,
+        cast(least_count as {{ dbt.type_string() }}) || ' to '
+        || cast(most_count as {{ dbt.type_string() }}) || ' as on this weekday'
+            as expected,
         case verdict
             when 'high'
                 then
@@ -71,12 +80,39 @@ odd_volumes as (
     from told_volumes
 ),
 
+breaches as (
+    select * from rates
+    where
+        is_breached
+        and counted_date >= {{ days_before(as_of(), 1) }}
+        and counted_date <= {{ days_before(as_of(), 0) }}
+),
+
+odd_shares as (
+    select
+        source_id,
+        measure
+    from breaches
+    where event_name is null
+    group by source_id, measure
+),
+
+told_rates as (
+    select breaches.*
+    from breaches
+    left join odd_shares
+        on
+            breaches.source_id = odd_shares.source_id
+            and breaches.measure = odd_shares.measure
+    where breaches.event_name is null or odd_shares.source_id is null
+),
+
 odd_rates as (
     select
         'rate_' || measure as finding,
         source_id,
-        measure as place,
-        received_date as found_date,
+        measure || coalesce(' of ' || event_name, '') as place,
+        counted_date as found_date,
         cast(percentage as {{ dbt.type_string() }}) || ' %' as observed,
         cast(past_percentage as {{ dbt.type_string() }}) || ' %' as expected,
         case measure
@@ -97,10 +133,7 @@ odd_rates as (
                 'Is the clock of the sender right, in UTC, and does it say sentAt'
                 || ' so that we can correct it?'
         end as remedy
-    from rates
-    where
-        is_breached
-        and received_date >= {{ days_before(as_of(), 1) }}
+    from told_rates
 ),
 
 changed_properties as (
@@ -113,7 +146,7 @@ changed_properties as (
         end as finding,
         source_id,
         event_name || '.' || property as place,
-        received_date as found_date,
+        counted_date as found_date,
         case
             when change = 'other type' then 'type ' || value_type
             else cast(coverage_percent as {{ dbt.type_string() }}) || ' % have it'
@@ -141,7 +174,7 @@ junk_identifiers as (
         'junk_identifier' as finding,
         source_id,
         property as place,
-        received_date as found_date,
+        happened_date as found_date,
         'one value beside ' || cast(largest_crowd_count as {{ dbt.type_string() }})
         || ' sets of identifiers' as observed,
         'at most {{ var("junk_crowd") }} in a day' as expected,
@@ -151,7 +184,123 @@ junk_identifiers as (
     from property_days
     where
         largest_crowd_count > {{ var('junk_crowd') }}
-        and received_date >= {{ days_before(as_of(), 1) }}
+        and happened_date >= {{ days_before(as_of(), 1) }}
+        and happened_date <= {{ days_before(as_of(), 0) }}
+),
+
+placed_events as (
+    select
+        source_id,
+        event_name,
+        received_count,
+        trigger_count,
+        lower(trim(translate(event_name, '_-/.', '    '))) as event_name_key,
+        {{ counted_date('late_count', 'received_count') }} as counted_date
+    from event_days
+),
+
+begun_sources as (
+    select
+        source_id,
+        min(counted_date) as first_date
+    from placed_events
+    group by source_id
+),
+
+begun_events as (
+    select
+        source_id,
+        event_name,
+        event_name_key,
+        min(counted_date) as first_date,
+        sum(received_count) as received_count
+    from placed_events
+    where event_name is not null
+    group by source_id, event_name, event_name_key
+    having sum(trigger_count) = 0
+),
+
+-- Unknown names are taken in; whoever adds a source has looked at those it begins with.
+unknown_events as (
+    select
+        'event_unknown' as finding,
+        begun_events.source_id,
+        begun_events.event_name as place,
+        begun_events.first_date as found_date,
+        cast(begun_events.received_count as {{ dbt.type_string() }})
+        || ' of a name that never came before' as observed,
+        'names that seeds/event_taxonomy.csv knows' as expected,
+        'Misspelt or renamed? Correct the sender. New? Add it to'
+        || ' seeds/event_taxonomy.csv with what it means' as remedy
+    from begun_events
+    inner join begun_sources
+        on
+            begun_events.source_id = begun_sources.source_id
+            and begun_events.first_date > begun_sources.first_date
+    left join event_taxonomy
+        on begun_events.event_name_key = event_taxonomy.event_name
+    where
+        event_taxonomy.event_name is null
+        and begun_events.event_name_key not in (
+            'page', 'screen', 'identify', 'group', 'alias', 'track', 'consent updated'
+        )
+        and begun_events.first_date >= {{ days_before(as_of(), 1) }}
+        and begun_events.first_date <= {{ days_before(as_of(), 0) }}
+),
+
+contradicted_orders as (
+    select
+        'order_arithmetic' as finding,
+        coalesce(source_id, 'millrace') as source_id,
+        problem as place,
+        cast(max(last_event_at) as date) as found_date,
+        cast(count(*) as {{ dbt.type_string() }}) || ' orders, such as '
+        || max(order_id) as observed,
+        'amounts that add up' as expected,
+        'See observability.obs_order_arithmetic, and whom each amount was believed of:'
+        || ' orders.fct_order_evidence. Correct the sender, or the mapping in sources/'
+        || coalesce(source_id, '') || '.yml' as remedy
+    from order_arithmetic
+    where
+        last_event_at >= {{ as_of() }} - interval '48' hour
+        and last_event_at <= {{ as_of() }}
+    group by source_id, problem
+),
+
+campaigns as (
+    select
+        campaign,
+        min(channel) as channel,
+        sum(spend) as spend,
+        sum(clicks) as click_count,
+        sum(session_count) as session_count,
+        max(case when spend > 0 then activity_date end) as last_date
+    from marketing_days
+    where
+        activity_date >= {{ days_before(as_of(), var('spend_days')) }}
+        and activity_date < {{ days_before(as_of(), 0) }}
+    group by campaign
+),
+
+-- Whoever clicks arrives: if nobody did, they are not recognised.
+spend_without_visits as (
+    select
+        'spend_without_sessions' as finding,
+        'millrace' as source_id,
+        channel || ': ' || campaign as place,
+        last_date as found_date,
+        cast(spend as {{ dbt.type_string() }}) || ' spent, '
+        || cast(click_count as {{ dbt.type_string() }}) || ' clicks, no visit'
+            as observed,
+        'a visit for many a click' as expected,
+        'Do the links of the ad carry utm_campaign as the platform writes it, or its'
+        || ' click id? Is the landing page tagged? Compare marketing.fct_touchpoints'
+            as remedy
+    from campaigns
+    where
+        spend > 0
+        and click_count >= {{ var('spend_clicks_from') }}
+        and session_count = 0
 ),
 
 two_versions as (
@@ -287,6 +436,52 @@ untold_journeys as (
     group by decisions.journey
 ),
 
+-- Whom the relay leaves to the refresh are few; when most wait for it, nobody relays.
+relayed_late as (
+    select
+        'relay_stuck' as finding,
+        'millrace' as source_id,
+        decisions.journey as place,
+        cast({{ as_of() }} as date) as found_date,
+        cast(
+            count(
+                case
+                    when
+                        decisions.decided_at
+                        > landed.received_at
+                        + interval '{{ var("relay_patience_minutes") }}' minute
+                        then 1
+                end
+            ) as {{ dbt.type_string() }}
+        ) || ' of ' || cast(count(*) as {{ dbt.type_string() }})
+        || ' triggers waited for the refresh' as observed,
+        'decided within seconds' as expected,
+        'Are the sensors relay_one and relay_two on, what do their ticks say, and who'
+        || ' holds data/locks/relay.lock? The refresh has decided about those that'
+        || ' waited' as remedy
+    from decisions
+    inner join landed
+        on
+            decisions.candidate_id
+            = landed.name || ':' || landed.source_id || '|' || landed.event_id
+    where
+        landed.shape = 'trigger'
+        and landed.received_at >= {{ as_of() }} - interval '24' hour
+        and decisions.decision_number = 1
+    group by decisions.journey
+    having
+        2 * count(
+            case
+                when
+                    decisions.decided_at
+                    > landed.received_at
+                    + interval '{{ var("relay_patience_minutes") }}' minute
+                    then 1
+            end
+        ) > count(*)
+        and count(*) >= {{ var('relay_judged_from') }}
+),
+
 together as (
     select * from odd_volumes
     union all
@@ -295,6 +490,12 @@ together as (
     select * from changed_properties
     union all
     select * from junk_identifiers
+    union all
+    select * from unknown_events
+    union all
+    select * from contradicted_orders
+    union all
+    select * from spend_without_visits
     union all
     select * from two_versions
     union all
@@ -305,6 +506,8 @@ together as (
     select * from refusing_destinations
     union all
     select * from untold_journeys
+    union all
+    select * from relayed_late
 ),
 
 final as (

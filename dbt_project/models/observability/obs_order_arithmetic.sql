@@ -10,6 +10,8 @@ contradictions as (
         gross - discount as expected,
         revenue as found,
         currency,
+        source_id,
+        last_event_at,
         believed_record_id
     from orders
     where gross - discount <> revenue
@@ -20,6 +22,8 @@ contradictions as (
         revenue + shipping + tax as expected,
         total as found,
         currency,
+        source_id,
+        last_event_at,
         believed_record_id
     from orders
     where revenue + shipping + tax <> total
@@ -30,6 +34,8 @@ contradictions as (
         total as expected,
         told_refund as found,
         currency,
+        source_id,
+        last_event_at,
         believed_record_id
     from orders
     where told_refund > total
@@ -40,6 +46,8 @@ contradictions as (
         total as expected,
         told_refund as found,
         currency,
+        source_id,
+        last_event_at,
         believed_record_id
     from orders
     where state = 'partially_refunded' and told_refund = total
@@ -50,6 +58,8 @@ contradictions as (
         total as expected,
         told_refund as found,
         currency,
+        source_id,
+        last_event_at,
         believed_record_id
     from orders
     where state = 'refunded' and told_refund < total
@@ -60,6 +70,8 @@ contradictions as (
         total as expected,
         paid as found,
         currency,
+        source_id,
+        last_event_at,
         believed_record_id
     from orders
     where
@@ -73,6 +85,8 @@ contradictions as (
         cast(null as decimal(18, 2)) as expected,
         told_refund as found,
         currency,
+        source_id,
+        last_event_at,
         believed_record_id
     from orders
     where state = 'partially_refunded' and told_refund is null
@@ -83,6 +97,8 @@ contradictions as (
         cast(null as decimal(18, 2)) as expected,
         revenue as found,
         currency,
+        source_id,
+        last_event_at,
         believed_record_id
     from orders
     where
@@ -96,6 +112,8 @@ final as (
         cast(expected as decimal(18, 2)) as expected,
         cast(found as decimal(18, 2)) as found,
         currency,
+        source_id,
+        last_event_at,
         believed_record_id
     from contradictions
 )

@@ -1,192 +1,195 @@
 {{ config(materialized='view') }}
--- Properties that vanished, came up or changed their type on a day, held against the
--- two weeks before it. Blank is not a value.
+-- Properties that vanished, came up or changed their type today or yesterday, all of
+-- them or many, held against the two weeks before. Blank is not a value.
 with
 
 property_days as (select * from {{ ref('obs_property_days') }}),
 
-kept as (
-    select * from property_days
+placed as (
+    select
+        *,
+        {{ counted_date(
+            "case when value_type = 'record' and happened_date < received_date"
+            ~ " then value_count end",
+            "case when value_type = 'record' then value_count end"
+        ) }} as counted_date
+    from property_days
     where property not like 'identifiers.%'
 ),
 
-records as (
+days as (
     select
         source_id,
         event_name,
-        received_date,
-        cast(sum(value_count) as bigint) as record_count
-    from kept
-    where value_type = 'record'
-    group by source_id, event_name, received_date
-),
-
--- A day of these events, and those of the two weeks before.
-pairs as (
-    select
-        today.source_id,
-        today.event_name,
-        today.received_date,
-        today.record_count,
-        earlier.received_date as past_date,
-        earlier.record_count as past_records
-    from records as today
-    inner join records as earlier
-        on
-            today.source_id = earlier.source_id
-            and today.event_name = earlier.event_name
-            and earlier.received_date < today.received_date
-            and earlier.received_date >= {{ days_before('today.received_date', 14) }}
-    where today.received_date >= {{ days_before(as_of(), 1) }}
+        counted_date,
+        property,
+        value_type,
+        cast(sum(value_count) as bigint) as value_count
+    from placed
+    group by source_id, event_name, counted_date, property, value_type
 ),
 
 judged as (
     select
         source_id,
         event_name,
-        received_date,
-        record_count,
-        cast(sum(past_records) as bigint) as past_records
-    from pairs
-    group by source_id, event_name, received_date, record_count
-    having
-        record_count >= {{ var('property_judged_from') }}
-        and sum(past_records) >= {{ var('property_past_from') }}
+        counted_date,
+        value_count as record_count
+    from days
+    where
+        value_type = 'record'
+        and value_count >= {{ var('property_judged_from') }}
+        and counted_date >= {{ days_before(as_of(), 1) }}
+        and counted_date <= {{ days_before(as_of(), 0) }}
 ),
 
-values_now as (
-    select
-        judged.source_id,
-        judged.event_name,
-        judged.received_date,
-        kept.property,
-        kept.value_type,
-        kept.value_count as now_count,
-        cast(0 as bigint) as past_count
-    from judged
-    inner join kept
-        on
-            judged.source_id = kept.source_id
-            and judged.event_name = kept.event_name
-            and judged.received_date = kept.received_date
-    where kept.value_type not in ('record', 'blank')
-),
-
-values_before as (
-    select
-        judged.source_id,
-        judged.event_name,
-        judged.received_date,
-        kept.property,
-        kept.value_type,
-        cast(0 as bigint) as now_count,
-        kept.value_count as past_count
-    from judged
-    inner join pairs
-        on
-            judged.source_id = pairs.source_id
-            and judged.event_name = pairs.event_name
-            and judged.received_date = pairs.received_date
-    inner join kept
-        on
-            pairs.source_id = kept.source_id
-            and pairs.event_name = kept.event_name
-            and pairs.past_date = kept.received_date
-    where kept.value_type not in ('record', 'blank')
-),
-
+-- What the day had, and the two weeks before it.
 both_times as (
-    select * from values_now
-    union all
-    select * from values_before
+    select
+        judged.source_id,
+        judged.event_name,
+        judged.counted_date,
+        judged.record_count,
+        days.property,
+        days.value_type,
+        sum(
+            case when days.counted_date = judged.counted_date then days.value_count end
+        ) as now_count,
+        sum(
+            case when days.counted_date < judged.counted_date then days.value_count end
+        ) as past_count
+    from judged
+    inner join days
+        on
+            judged.source_id = days.source_id
+            and judged.event_name = days.event_name
+            and judged.counted_date >= days.counted_date
+            and {{ days_before('judged.counted_date', 14) }} <= days.counted_date
+    group by
+        judged.source_id,
+        judged.event_name,
+        judged.counted_date,
+        judged.record_count,
+        days.property,
+        days.value_type
+),
+
+past_records as (
+    select
+        source_id,
+        event_name,
+        counted_date,
+        past_count as past_record_count
+    from both_times
+    where
+        value_type = 'record' and past_count >= {{ var('property_past_from') }}
 ),
 
 by_type as (
     select
         source_id,
         event_name,
-        received_date,
+        counted_date,
+        record_count,
         property,
         value_type,
-        sum(now_count) as now_count,
-        sum(past_count) as past_count
+        coalesce(now_count, 0) as type_count,
+        coalesce(past_count, 0) as past_type_count,
+        sum(coalesce(now_count, 0)) over (
+            partition by source_id, event_name, counted_date, property
+        ) as now_count,
+        sum(coalesce(past_count, 0)) over (
+            partition by source_id, event_name, counted_date, property
+        ) as past_count
     from both_times
-    group by source_id, event_name, received_date, property, value_type
-),
-
-by_property as (
-    select
-        source_id,
-        event_name,
-        received_date,
-        property,
-        sum(now_count) as now_count,
-        sum(past_count) as past_count
-    from by_type
-    group by source_id, event_name, received_date, property
+    where value_type not in ('record', 'blank')
 ),
 
 shares as (
     select
-        by_property.*,
-        judged.record_count,
-        judged.past_records,
-        100.0 * by_property.now_count / judged.record_count as coverage_percent,
-        100.0 * by_property.past_count / judged.past_records as past_coverage_percent
-    from by_property
-    inner join judged
+        by_type.*,
+        1.0 * by_type.now_count / by_type.record_count as share,
+        1.0 * by_type.past_count / past_records.past_record_count as past_share,
+        1.0 * by_type.type_count / nullif(by_type.now_count, 0) as type_share,
+        1.0 * by_type.past_type_count / nullif(by_type.past_count, 0) as past_type_share
+    from by_type
+    inner join past_records
         on
-            by_property.source_id = judged.source_id
-            and by_property.event_name = judged.event_name
-            and by_property.received_date = judged.received_date
+            by_type.source_id = past_records.source_id
+            and by_type.event_name = past_records.event_name
+            and by_type.counted_date = past_records.counted_date
+),
+
+-- What may be chance: one in a hundred may always be otherwise.
+usual as (
+    select
+        *,
+        least(greatest(past_share, 0.01), 0.99) as usual_share,
+        least(greatest(past_type_share, 0.01), 0.99) as usual_type_share
+    from shares
 ),
 
 changes as (
-    select
-        shares.*,
+    select distinct
+        source_id,
+        event_name,
+        counted_date,
+        property,
         'vanished' as change,
-        cast(null as {{ dbt.type_string() }}) as value_type
-    from shares
+        cast(null as {{ dbt.type_string() }}) as value_type,
+        share,
+        past_share
+    from usual
     where
-        past_coverage_percent >= {{ var('property_usual_percent') }}
-        and coverage_percent < 0.1 * past_coverage_percent
+        100 * past_share >= {{ var('property_usual_percent') }}
+        and 100 * (past_share - share) >= {{ var('property_change_percent') }}
+        and record_count * past_share - now_count
+        > {{ var('property_tolerance') }}
+        * sqrt(record_count * usual_share * (1 - usual_share))
     union all
-    select
-        shares.*,
+    select distinct
+        source_id,
+        event_name,
+        counted_date,
+        property,
         'new' as change,
-        null as value_type
-    from shares
+        null as value_type,
+        share,
+        past_share
+    from usual
     where
-        past_count = 0 and coverage_percent >= {{ var('property_usual_percent') }}
+        past_count = 0 and 100 * share >= {{ var('property_change_percent') }}
     union all
     select
-        shares.*,
+        source_id,
+        event_name,
+        counted_date,
+        property,
         'other type' as change,
-        by_type.value_type
-    from shares
-    inner join by_type
-        on
-            shares.source_id = by_type.source_id
-            and shares.event_name = by_type.event_name
-            and shares.received_date = by_type.received_date
-            and shares.property = by_type.property
+        value_type,
+        share,
+        past_share
+    from usual
     where
-        shares.past_count >= {{ var('property_past_from') }}
-        and shares.now_count >= {{ var('property_judged_from') }}
-        and by_type.now_count >= 0.2 * shares.now_count
-        and by_type.past_count <= 0.02 * shares.past_count
+        past_count >= {{ var('property_past_from') }}
+        and now_count >= {{ var('property_judged_from') }}
+        and 100 * (type_share - past_type_share) >= {{ var('property_change_percent') }}
+        and 100 * past_type_share <= {{ var('property_change_percent') }}
+        and type_count - now_count * past_type_share
+        > {{ var('property_tolerance') }}
+        * sqrt(now_count * usual_type_share * (1 - usual_type_share))
 ),
 
 final as (
     select
         source_id,
         event_name,
-        received_date,
+        counted_date,
         property,
         change,
         value_type,
-        cast(coverage_percent as decimal(18, 2)) as coverage_percent,
-        cast(past_coverage_percent as decimal(18, 2)) as past_coverage_percent
+        cast(100 * share as decimal(18, 2)) as coverage_percent,
+        cast(100 * past_share as decimal(18, 2)) as past_coverage_percent
     from changes
 )
 

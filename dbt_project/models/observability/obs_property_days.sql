@@ -28,6 +28,11 @@ arrived as (
             else events.type
         end as event_name,
         touched_days.received_date,
+        case
+            when events.occurred_at < events.received_at - interval '24' hour
+                then cast(events.occurred_at as date)
+            else touched_days.received_date
+        end as happened_date,
         events.identifiers,
         events.properties,
         events.traits,
@@ -40,6 +45,7 @@ arrived as (
         extract_rows.source_id,
         'row' as event_name,
         touched_days.received_date,
+        touched_days.received_date as happened_date,
         extract_rows.identifiers,
         null as properties,
         extract_rows.traits,
@@ -55,6 +61,7 @@ leaves as (
         arrived.source_id,
         arrived.event_name,
         arrived.received_date,
+        arrived.happened_date,
         leaf.path as property,
         leaf.value
     from arrived {{ each_leaf('arrived.properties', 'leaf') }}
@@ -63,6 +70,7 @@ leaves as (
         arrived.source_id,
         arrived.event_name,
         arrived.received_date,
+        arrived.happened_date,
         'traits.' || leaf.path as property,
         leaf.value
     from arrived {{ each_leaf('arrived.traits', 'leaf') }}
@@ -71,6 +79,7 @@ leaves as (
         arrived.source_id,
         arrived.event_name,
         arrived.received_date,
+        arrived.happened_date,
         'consent.' || leaf.path as property,
         leaf.value
     from arrived {{ each_leaf('arrived.consent', 'leaf') }}
@@ -81,6 +90,7 @@ typed as (
         source_id,
         event_name,
         received_date,
+        happened_date,
         property,
         case
             when value in ('null', '""') then 'blank'
@@ -98,6 +108,7 @@ values_per_day as (
     select
         arrived.source_id,
         arrived.received_date,
+        arrived.happened_date,
         identifier.identifier.type as identifier_type,
         identifier.identifier.value as identifier_value,
         count(*) as value_count,
@@ -114,6 +125,7 @@ values_per_day as (
     group by
         arrived.source_id,
         arrived.received_date,
+        arrived.happened_date,
         identifier.identifier.type,
         identifier.identifier.value
 ),
@@ -123,34 +135,38 @@ final as (
         source_id,
         event_name,
         received_date,
+        happened_date,
         '' as property,
         'record' as value_type,
         count(*) as value_count,
         cast(null as bigint) as largest_crowd_count
     from arrived
-    group by source_id, event_name, received_date
+    group by source_id, event_name, received_date, happened_date
     union all
     select
         source_id,
         event_name,
         received_date,
+        happened_date,
         property,
         value_type,
         count(*) as value_count,
         cast(null as bigint) as largest_crowd_count
     from typed
-    group by source_id, event_name, received_date, property, value_type
+    group by
+        source_id, event_name, received_date, happened_date, property, value_type
     union all
     select
         source_id,
         '' as event_name,
         received_date,
+        happened_date,
         'identifiers.' || identifier_type as property,
         'text' as value_type,
         cast(sum(value_count) as bigint) as value_count,
         max(set_count) as largest_crowd_count
     from values_per_day
-    group by source_id, received_date, identifier_type
+    group by source_id, received_date, happened_date, identifier_type
 )
 
 select * from final

@@ -136,6 +136,19 @@ def test_a_cap_looks_at_every_journey_that_reaches_the_contact_point():
     assert room.decide(f"{MONDAY}T11:00:00") == {"second v": "capped"}
 
 
+def test_a_cap_remembers_a_journey_whose_file_is_gone():
+    room = JourneyRoom(
+        a_journey("first"),
+        a_journey("second", entry={"trigger": "visit"}, caps={"24h": 1}),
+    )
+    room.person("ann")
+    room.emit("c", "ann", f"{MONDAY} 10:00")
+    room.decide(f"{MONDAY}T10:00:00")
+    room.run("delete from raw.journeys where journey = 'first'")
+    room.emit("v", "ann", f"{MONDAY} 11:00", trigger="visit")
+    assert room.decide(f"{MONDAY}T11:00:00") == {"second v": "capped"}
+
+
 @pytest.mark.parametrize(
     ("zone", "held", "released"),
     [

@@ -151,17 +151,16 @@ entries as (
         coalesce(profile_ids.profile_id, decisions.recipient) as profile_id,
         decisions.instance_key,
         decisions.recipient_key,
-        journeys.recipient_type,
         decisions.as_of as entered_at,
         {{ whole_minutes('decisions.as_of', as_of()) }} as age_minutes,
         all_candidates.outcome = 'entered' as has_stayed,
         journeys.exit_after_minutes
     from decisions
-    inner join journeys on decisions.journey = journeys.journey
     inner join all_candidates
         on
             decisions.journey = all_candidates.journey
             and decisions.candidate_id = all_candidates.candidate_id
+    left join journeys on decisions.journey = journeys.journey
     left join profile_ids on decisions.recipient = profile_ids.any_profile_id
     -- What was entered at this very time, or by the relay since, takes its turn there.
     where decisions.outcome = 'entered' and decisions.as_of < {{ as_of() }}
@@ -208,17 +207,17 @@ occasions_of_contact as (
     from entries
 ),
 
--- How many entries the contact point has had, in all journeys.
+-- How many entries the contact point has had, in all journeys, those included whose file
+-- is gone since.
 reached as (
     select
-        recipient_type,
         recipient_key,
         {{ total('case when age_minutes < 24 * 60 then 1 end') }} as entries_24h,
         {{ total('case when age_minutes < 7 * 24 * 60 then 1 end') }} as entries_7d,
         {{ total('case when age_minutes < 30 * 24 * 60 then 1 end') }} as entries_30d
     from entries
     where has_stayed
-    group by recipient_type, recipient_key
+    group by recipient_key
 ),
 
 zones as (
@@ -336,10 +335,7 @@ gathered as (
             candidates.journey = occasions_of_contact.journey
             and candidates.recipient_key = occasions_of_contact.recipient_key
             and candidates.instance_key = occasions_of_contact.instance_key
-    left join reached
-        on
-            journeys.recipient_type = reached.recipient_type
-            and candidates.recipient_key = reached.recipient_key
+    left join reached on candidates.recipient_key = reached.recipient_key
     left join zones
         on
             candidates.journey = zones.journey

@@ -207,7 +207,7 @@ occasions_of_contact as (
     from entries
 ),
 
--- How many entries the contact point has had, in all journeys, those included whose file
+-- How many entries the contact point has had, in all journeys: also in those whose file
 -- is gone since.
 reached as (
     select

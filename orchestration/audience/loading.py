@@ -3,7 +3,7 @@
 What a rule may say is rules.py's business, what there is to ask fields.py's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -86,6 +86,8 @@ INSTEAD = {
 # How pydantic names the kinds of number that it tried.
 KINDS = ("int", "decimal", "bool", "datetime", "date", "str")
 
+TEMPLATES = ("{{", "{%", "{#")
+
 
 class RuleError(ValueError):
     """Rule files that cannot be; the message lists every mistake and its remedy."""
@@ -112,6 +114,8 @@ def read_rule(path: Path) -> Rule:
         raise RuleError(str(error)) from error
     if not isinstance(given, dict):
         raise RuleError(f"{place} has to hold one audience: fields and their values")
+    if found := list(_templates(given)):
+        raise RuleError("\n".join(f"{place}: {each}" for each in found))
     try:
         rule = Rule.model_validate(given)
     except ValidationError as error:
@@ -121,6 +125,19 @@ def read_rule(path: Path) -> Rule:
     if found := list(mistakes(rule, path.stem, known)):
         raise RuleError("\n".join(f"{place}: {each}" for each in found))
     return rule
+
+
+def _templates(given: object, place: str = "") -> Iterator[str]:
+    """What dbt would carry out as a template in the model that the rule becomes, instead of comparing with it."""
+    if isinstance(given, dict):
+        for name, value in given.items():
+            yield from _templates(value, f"{place}.{name}" if place else str(name))
+            yield from _templates(str(name), place)
+    elif isinstance(given, list):
+        for value in given:
+            yield from _templates(value, place)
+    elif isinstance(given, str) and any(sign in given for sign in TEMPLATES):
+        yield f"`{place}` holds {given!r}, which would be read as a template; leave out its braces"
 
 
 def _details(error: ValidationError) -> list[ErrorDetails]:

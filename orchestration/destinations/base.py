@@ -62,7 +62,7 @@ class Sync(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sync_name: str
+    sync_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     audience_name: str
     destination: str
     mode: Mode

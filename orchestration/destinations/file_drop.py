@@ -11,7 +11,9 @@ import hashlib
 import importlib.util
 import io
 import os
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
@@ -40,6 +42,8 @@ COLUMNS = (
     "generation",
     "attributes",
 )
+# How a cell begins that spreadsheets compute; a phone number or another plain number is none.
+_FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![0-9]*$)")
 
 
 class FileDropSettings(DestinationSettings):
@@ -80,6 +84,11 @@ class FileDropDestination:
         self._folder = outbox / settings.folder
 
     def send(self, sync: Sync, changes: Sequence[ActivationChange]) -> Answer:
+        if refused := [c for c in changes if self._is_formula(c)]:
+            good = [c for c in changes if not self._is_formula(c)]
+            answer = self.send(sync, good) if good else Answer({})
+            said = Outcome("rejected", None, "a spreadsheet would compute it")
+            return replace(answer, outcomes={**answer.outcomes, **every(refused, said)})
         content = (_csv if self._settings.format == "csv" else _parquet)(changes)
         digest = hashlib.sha256(content).hexdigest()
         name = f"{digest[:32]}.{self._settings.format}"
@@ -93,6 +102,11 @@ class FileDropDestination:
             detail = f"{type(error).__name__}: {error}"[:200]
             return Answer(every(changes, Outcome("unknown", None, detail)))
         return Answer(every(changes, Outcome("delivered", None, name)))
+
+    def _is_formula(self, change: ActivationChange) -> bool:
+        """Whether the file, opened in a spreadsheet, would run what somebody called themselves. Who is there may leave."""
+        is_text = self._settings.format == "csv" and change.action != "exit"
+        return is_text and _FORMULA.match(change.handle) is not None
 
     def close(self) -> None:
         """Nothing is kept open."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from ingestion.settings import Settings, settings
 from orchestration.identity.finding import NotFoundError
+from orchestration.identity.picture import visible
 from orchestration.instance import RunUnderWayError
 from orchestration.privacy.carrying import carry_out, retain
 from orchestration.privacy.inventory import load_inventory, retention
@@ -65,7 +66,7 @@ def _file(
         f"Filed as {request_id}: {len(subject.identifiers)} identifiers are theirs alone."
     )
     for kind, value in subject.shared:
-        print(f"Shared with others, so left to them: {kind}:{value}")
+        print(f"Shared with others, so left to them: {visible(f'{kind}:{value}', 80)}")
     if request_type == "erasure":
         print(
             "From the next refresh on every destination is told to remove them. When they have: "

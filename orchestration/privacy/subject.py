@@ -11,6 +11,7 @@ import duckdb
 
 from orchestration.destinations.identifiers import Unfit, google_email, meta_phone
 from orchestration.identity.finding import NotFoundError, find
+from orchestration.identity.picture import visible
 from orchestration.privacy.tombstones import PROFILE
 
 Named = tuple[str, str]
@@ -68,7 +69,7 @@ def asked_about(connection: duckdb.DuckDBPyConnection, text: str) -> Named:
     found = find(connection, text)
     if found.is_shared or found.profile_id is None:
         raise NotFoundError(
-            f"{found} is shared by several people, so it says not whose request this is: name an identifier that is theirs alone."
+            f"{visible(str(found), 80)} is shared by several people, so it says not whose request this is: name an identifier that is theirs alone."
         )
     return found.kind, found.value
 

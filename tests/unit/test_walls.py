@@ -73,6 +73,19 @@ def test_a_model_in_an_unknown_layer_is_caught(manifest: Manifest) -> None:
     assert any("int_profiles" in found for found in walls.layers_flow_one_way(planted))
 
 
+def test_a_public_door_to_what_is_no_public_table_is_caught(
+    manifest: Manifest,
+) -> None:
+    config = manifest["nodes"]["model.millrace.int_profiles"]["config"]
+    planted = _planted(
+        manifest, "int_profiles", config={**config, "access": "public", "group": "x"}
+    )
+    assert list(walls.doors_are_what_names_say(planted)) == [
+        "int_profiles is in the group x",
+        "int_profiles is public",
+    ]
+
+
 def test_a_source_read_outside_staging_is_caught(manifest: Manifest) -> None:
     planted = _planted(
         manifest, "int_profiles", depends_on={"nodes": ["source.millrace.raw.events"]}

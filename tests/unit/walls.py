@@ -126,6 +126,17 @@ def public_means_contracted(manifest: Manifest) -> Iterator[str]:
             yield f"{node['name']} is public and has no enforced contract"
 
 
+def doors_are_what_names_say(manifest: Manifest) -> Iterator[str]:
+    """A room is a group; the public names, and no others, are open to anybody."""
+    for node in models(manifest):
+        name, access = node["name"], node["config"]["access"]
+        if node["config"]["group"] != layer(node):
+            yield f"{name} is in the group {node['config']['group']}"
+        is_public = name.startswith(PUBLIC) or name == "activation_changes"
+        if (access == "public") != is_public:
+            yield f"{name} is {access}"
+
+
 def no_model_knows_the_target(manifest: Manifest) -> Iterator[str]:
     for node in models(manifest):
         for found in TARGET.findall(node["raw_code"]):
@@ -190,6 +201,7 @@ DBT_WALLS = (
     only_staging_reads_sources,
     two_files_tell_everything,
     public_means_contracted,
+    doors_are_what_names_say,
     no_model_knows_the_target,
     engines_are_named_in_the_dialect_only,
     every_dialect_macro_has_a_body_per_engine,

@@ -387,7 +387,8 @@ refusing_destinations as (
         case
             when
                 rejected_count >= {{ var('refusals_from') }}
-                and 10 * rejected_count >= attempt_count
+                and 100 * rejected_count
+                >= {{ var('refusals_percent') }} * attempt_count
                 then 'destination_rejects'
             else 'destination_fails'
         end as finding,
@@ -404,7 +405,8 @@ refusing_destinations as (
     where
         (
             rejected_count >= {{ var('refusals_from') }}
-            and 10 * rejected_count >= attempt_count
+            and 100 * rejected_count
+            >= {{ var('refusals_percent') }} * attempt_count
         )
         or (
             failed_count >= {{ var('refusals_from') }}

@@ -1,9 +1,12 @@
 """Requests, and what is past its time, carried out as far as can be now: called by the command line and by the job `privacy`."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import orjson
 
 from ingestion.settings import Settings
 from orchestration.instance import alone
@@ -18,12 +21,15 @@ from orchestration.privacy.erasing import (
 from orchestration.privacy.requests import Request, land_done, open_requests
 from orchestration.privacy.rewriting import Rewritten
 from orchestration.privacy.tombstones import (
+    Records,
     Tombstone,
+    folder,
     hashes_of,
     key_of,
     put,
     put_retention,
     read_register,
+    write,
 )
 
 # So long before the deadline an erasure no longer waits for destinations. Reason: the refresh and a look at the result.
@@ -84,21 +90,41 @@ def suppress(settings: Settings, request: Request) -> None:
 
 
 def retain(
-    settings: Settings, days: Mapping[str, int], now: datetime
+    settings: Settings, days: Mapping[Records, int], now: datetime
 ) -> list[Rewritten]:
-    """Take out what was received more days ago than its stream is kept; what was rewritten.
+    """Take out what was received more days ago than it is kept; what was rewritten.
 
     The register keeps the line, so that a backup brings nothing back from before it. The warehouse is forgotten when
-    anything went, so a refresh must follow.
+    anything went, so a refresh must follow; a certificate says what went.
     """
     with alone(settings):
-        past = {stream: now - timedelta(days=kept) for stream, kept in days.items()}
+        past = {records: now - timedelta(days=kept) for records, kept in days.items()}
         known = read_register(settings).retention
         put_retention(
             settings,
-            {**known, **{s: max(at, known.get(s, at)) for s, at in past.items()}},
+            {**known, **{r: max(at, known.get(r, at)) for r, at in past.items()}},
         )
         rewritten = take_out(settings).segments
         if rewritten:
             forget_warehouse(settings)
+            _certify_retention(settings, past, rewritten, now)
     return rewritten
+
+
+def _certify_retention(
+    settings: Settings,
+    past: Mapping[Records, datetime],
+    rewritten: list[Rewritten],
+    now: datetime,
+) -> None:
+    went: Counter[str] = Counter()
+    for each in rewritten:
+        went[each.stream] += each.lines_before - each.lines
+    certificate = {
+        "at": now,
+        "received_before": [{**vars(r), "before": at} for r, at in past.items()],
+        "segments_rewritten": len(rewritten),
+        "records_taken_out": went,
+    }
+    path = folder(settings) / "certificates" / f"retention_{now:%Y%m%dT%H%M%S}.json"
+    write(path, orjson.dumps(certificate, option=orjson.OPT_INDENT_2))

@@ -1,6 +1,7 @@
 """The inventory: which place and column holds personal data, of which kind, what for, kept how long. It is inventory.yml;
 here it is read and asked. A place or a column that it does not know fails a test."""
 
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
@@ -8,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ingestion.contracts.strict_yaml import read_yaml
+from orchestration.privacy.tombstones import Records
 
 FILE = Path(__file__).with_name("inventory.yml")
 
@@ -27,12 +29,24 @@ class Place(BaseModel):
     kept: str
 
 
+class Kept(BaseModel):
+    """How long some records of a stream are kept, and for which of its purposes. Without sources, types or names: all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    days: int = Field(ge=1)
+    purpose: str | None = None
+    sources: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
 class Stream(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     holds: Kind
     purposes: list[str]
-    kept_days: int | None = Field(default=None, ge=1)
+    kept: list[Kept] = []
 
 
 class Inventory(BaseModel):
@@ -57,13 +71,28 @@ def load_inventory() -> Inventory:
     return Inventory.model_validate(read_yaml(FILE))
 
 
-def retention(inventory: Inventory) -> dict[str, int]:
-    """Stream → days that its records are kept. Raises ValueError for one that must not age."""
-    days = {name: s.kept_days for name, s in inventory.streams.items() if s.kept_days}
-    wrong = sorted(set(days) - set(MAY_AGE))
+def retention(inventory: Inventory) -> dict[Records, int]:
+    """Records → days that they are kept. Raises ValueError with every rule that cannot be."""
+    kept = [(name, rule) for name, s in inventory.streams.items() for rule in s.kept]
+    wrong = [
+        f"{FILE.name}: {name}: {mistake}"
+        for name, rule in kept
+        for mistake in _mistakes(name, inventory.streams[name], rule)
+    ]
     if wrong:
-        raise ValueError(
-            f"{FILE.name} keeps {', '.join(wrong)} only for some days, but the present is made of all of it; only "
-            f"{', '.join(MAY_AGE)} may age."
+        raise ValueError("\n".join(wrong))
+    return {
+        Records(name, rule.sources, rule.types, rule.names): rule.days
+        for name, rule in kept
+    }
+
+
+def _mistakes(name: str, stream: Stream, rule: Kept) -> Iterator[str]:
+    if name not in MAY_AGE:
+        yield (
+            f"kept only for {rule.days} days, but the present is made of all of it; only {', '.join(MAY_AGE)} may age."
         )
-    return days
+    if rule.purpose is not None and rule.purpose not in stream.purposes:
+        yield f"kept for {rule.purpose}, which is none of its purposes."
+    if name != "events" and (rule.types or rule.names):
+        yield "only events have types and names."

@@ -7,12 +7,13 @@ backup are held against the very same rules. Taking rows out of files is rewriti
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 import duckdb
 
 from ingestion.contracts import STREAMS
 from ingestion.contracts.base import ExtractRow, OwnFact
-from orchestration.privacy.tombstones import PROFILE, WORD, Register
+from orchestration.privacy.tombstones import PROFILE, WORD, Records, Register
 from orchestration.warehouse.schema import contract_columns
 
 
@@ -71,6 +72,24 @@ def may_mention(stream: str) -> bool:
     return "identifiers" in contract.model_fields and not is_ours
 
 
+def _aged(rows: str, records: Records, before: datetime) -> str:
+    asked = {
+        "source_id": records.sources,
+        "type": records.types,
+        "lower(name)": tuple(name.lower() for name in records.names),
+    }
+    which = "".join(
+        f" and {column} in ({', '.join(map(_text, values))})"
+        for column, values in asked.items()
+        if values
+    )
+    return f"select record_id::varchar, _segment, null from {rows} where received_at < timestamp '{before}'{which}"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
 class Sieve:
     """The register beside one connection. `owners` is the relation (record_id, profile_id) that says whose a record is;
     without it a record that names an erased person is taken to be theirs."""
@@ -126,11 +145,9 @@ class Sieve:
         self, stream: str, rows: str, mentions: bool
     ) -> Iterable[tuple[str, "_Action"]]:
         contract = STREAMS[stream]
-        if before := self._register.retention.get(stream):
-            yield (
-                f"select record_id::varchar, _segment, null from {rows} where received_at < timestamp '{before}'",
-                _drop,
-            )
+        for records, before in self._register.retention.items():
+            if records.stream == stream:
+                yield _aged(rows, records, before), _drop
         if not self._register.tombstones:
             return
         yield (

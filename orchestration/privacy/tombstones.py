@@ -41,12 +41,23 @@ class Tombstone:
 
 
 @dataclass(frozen=True)
+class Records:
+    """Records that are kept equally long: of a stream, or those of it that come from some sources, are of some types or
+    have some names, in any case. What is empty says nothing."""
+
+    stream: str
+    sources: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Register:
-    """Everything that is forbidden. `retention`: stream → what was received before is past its time."""
+    """Everything that is forbidden. `retention`: of which records what was received before is past its time."""
 
     key: str
     tombstones: tuple[Tombstone, ...] = ()
-    retention: Mapping[str, datetime] = field(default_factory=dict)
+    retention: Mapping[Records, datetime] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -99,13 +110,13 @@ def read_register(settings: Settings) -> Register:
         return Register(key="")
     files = sorted((home / "tombstones").glob("*.json"))
     past = home / "retention.json"
-    retention = orjson.loads(past.read_bytes()) if past.exists() else {}
+    retention = _read_retention(past) if past.exists() else {}
     if not files and not retention:
         return Register(key="")
     return Register(
         key_of(settings),
         tuple(_read(path) for path in files),
-        {stream: datetime.fromisoformat(at) for stream, at in retention.items()},
+        retention,
     )
 
 
@@ -116,10 +127,23 @@ def put(settings: Settings, tombstone: Tombstone) -> None:
     write(path, orjson.dumps(document))
 
 
-def put_retention(settings: Settings, retention: Mapping[str, datetime]) -> None:
+def put_retention(settings: Settings, retention: Mapping[Records, datetime]) -> None:
     """From here on whatever was received before these times is forbidden."""
     path = folder(settings) / "retention.json"
-    write(path, orjson.dumps({s: at.isoformat() for s, at in retention.items()}))
+    rows = [{**vars(records), "before": at} for records, at in retention.items()]
+    write(path, orjson.dumps(rows))
+
+
+def _read_retention(path: Path) -> dict[Records, datetime]:
+    return {
+        Records(
+            row["stream"],
+            tuple(row["sources"]),
+            tuple(row["types"]),
+            tuple(row["names"]),
+        ): datetime.fromisoformat(row["before"])
+        for row in orjson.loads(path.read_bytes())
+    }
 
 
 def write(path: Path, content: bytes) -> None:

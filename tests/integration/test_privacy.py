@@ -1,6 +1,7 @@
 """Access, erasure, suppression and retention over a real landing zone: what is Ada's goes, wherever it is, whatever is
 killed and whatever backup comes back; what is Bo's stays, and so does what they share."""
 
+import json
 import shutil
 import stat
 import zipfile
@@ -20,8 +21,8 @@ from orchestration.privacy.carrying import carry_out, retain
 from orchestration.privacy.pending import still_allowed
 from orchestration.privacy.places import search
 from orchestration.privacy.requests import land_request, open_requests
-from orchestration.privacy.rewriting import manifest
 from orchestration.privacy.subject import asked_about
+from orchestration.privacy.tombstones import Records
 from orchestration.warehouse.ledger import unbalanced
 from orchestration.warehouse.loading import load
 from orchestration.warehouse.schema import read_copy, warehouse
@@ -44,7 +45,7 @@ from tests.integration.erased import (
     two_people,
 )
 from tests.integration.plans import a_sync
-from tests.landed import NOON, event, land
+from tests.landed import NOON, ask, event, land
 
 POINTS = [point for point in CRASH_POINTS if point.startswith("privacy.")]
 
@@ -282,19 +283,25 @@ def test_a_suppression_takes_in_nothing_more_and_takes_nothing_away(home):
 
 
 def test_what_is_past_its_time_goes_and_a_backup_does_not_bring_it_back(home, before):
+    """Of all rejects, and of the events of some names, whoever sent them."""
     now = NOON.replace(tzinfo=None) + timedelta(days=91)
-    rewritten = retain(home, {"rejects": 90}, now)
-    assert [(each.stream, each.lines_before, each.lines) for each in rewritten] == [
-        ("rejects", 2, 0)
-    ]
+    land(home, event("o'neil-looks", name="It's Seen"), event("seen", name="it's seen"))
+    load(home)
+    seen = Records("events", ("web_shop", "it's"), ("track",), ("IT'S SEEN",))
+    days = {Records("rejects"): 90, seen: 30, Records("events", names=("Seen",)): 1}
+    rewritten = retain(home, days, now)
+    assert {(each.stream, each.lines_before - each.lines) for each in rewritten} == {
+        ("rejects", 2),
+        ("events", 2),
+    }
+    (certificate,) = (home.home / "privacy/certificates").glob("retention_*.json")
+    went = json.loads(certificate.read_bytes())["records_taken_out"]
+    assert went == {"events": 2, "rejects": 2}
     shutil.copytree(before / "home/landing", home.landing, dirs_exist_ok=True)
     refresh(home)
-    with duckdb.connect(home.warehouse, read_only=True) as connection:
-        assert connection.execute("select count(*) from raw.rejects").fetchall() == [
-            (0,)
-        ]
-    assert retain(home, {"rejects": 90}, now) == []
-    assert len(manifest(home)) == 2, "once, and once more for the backup"
+    assert ask(home, "select count(*) from raw.rejects") == [(0,)]
+    assert ask(home, "select count(*) from raw.events") == [(8,)]
+    assert retain(home, days, now) == []
 
 
 def test_a_shared_identifier_says_not_whose_request_it_is(home):

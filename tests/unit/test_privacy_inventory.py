@@ -7,7 +7,8 @@ import yaml
 
 from ingestion.contracts import STREAMS
 from ingestion.settings import Settings
-from orchestration.privacy.inventory import Stream, load_inventory, retention
+from orchestration.privacy.inventory import Kept, load_inventory, retention
+from orchestration.privacy.tombstones import Records
 from orchestration.warehouse.schema import raw_tables
 from tests.conftest import ROOT
 
@@ -85,8 +86,23 @@ def test_purposes_are_those_of_the_seed():
     assert named <= known
 
 
-def test_what_the_present_is_made_of_must_not_age():
-    stream = Stream(holds="identifier", purposes=[], kept_days=30)
-    streams = INVENTORY.streams | {"identity_changes": stream}
-    with pytest.raises(ValueError, match="identity_changes only for some days"):
+@pytest.mark.parametrize(
+    ("name", "kept", "says"),
+    [
+        ("identity_changes", {"days": 30}, "the present is made of all of it"),
+        ("rejects", {"days": 30, "purpose": "marketing"}, "none of its purposes"),
+        ("rejects", {"days": 30, "names": ["x"]}, "only events have types and names"),
+    ],
+)
+def test_what_cannot_age_so_is_told_in_a_sentence(name, kept, says):
+    stream = INVENTORY.streams[name].model_copy(update={"kept": [Kept(**kept)]})
+    streams = INVENTORY.streams | {name: stream}
+    with pytest.raises(ValueError, match=f"{name}: .*{says}"):
         retention(INVENTORY.model_copy(update={"streams": streams}))
+
+
+def test_a_rule_names_the_records_that_it_is_about():
+    kept = Kept(days=760, purpose="marketing", types=("page",), names=("Home",))
+    events = INVENTORY.streams["events"].model_copy(update={"kept": [kept]})
+    rules = retention(INVENTORY.model_copy(update={"streams": {"events": events}}))
+    assert rules == {Records("events", (), ("page",), ("Home",)): 760}

@@ -157,12 +157,12 @@ class LandingWriter:
         """
         return self.submit(records).result()
 
-    def land_lines(self, stream: str, lines: Sequence[bytes]) -> None:
-        """Land lines that are complete already, with ids of `new_record_ids`; like `land` otherwise."""
+    def submit_lines(self, stream: str, lines: Sequence[bytes]) -> Future[list[UUID]]:
+        """Land lines that are complete already, with ids of `new_record_ids`; like `submit` otherwise."""
         done: Future[list[UUID]] = Future()
         done.set_running_or_notify_cancel()
         self._submit(_Submission([], {stream: [*lines]}, sum(map(len, lines)), done))
-        done.result()
+        return done
 
     def submit(self, records: Sequence[Landable]) -> Future[list[UUID]]:
         """Like `land`, without waiting: the future resolves when the records are synced."""

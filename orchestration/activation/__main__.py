@@ -18,7 +18,8 @@ from orchestration.activation.plans import read_plan
 from orchestration.activation.publishing import PlanChanged, declared_syncs, send
 from orchestration.activation.settling import NothingToSettle, resolve, resync
 from orchestration.destinations.base import Destination, Sync
-from orchestration.destinations.delivery import SyncBusy, SyncImpossible
+from orchestration.destinations.delivery import SyncBusy
+from orchestration.destinations.possible import SyncImpossible
 from orchestration.destinations.receipts import said_about
 from orchestration.destinations.register import (
     DestinationsInvalid,

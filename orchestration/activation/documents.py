@@ -15,7 +15,8 @@ import orjson
 from ingestion.settings import Settings
 from orchestration.activation.plans import Plan, of_account, read_plan
 from orchestration.destinations.base import ActivationChange, Destination, Sync
-from orchestration.destinations.delivery import EXEMPT, check_possible
+from orchestration.destinations.delivery import EXEMPT
+from orchestration.destinations.possible import check_possible
 from orchestration.destinations.waiting import account_of, spacing, waits_until
 from orchestration.warehouse.schema import read_copy
 

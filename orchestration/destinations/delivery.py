@@ -2,14 +2,13 @@
 
 The rules that make destinations converge live here: an attempt is on disk before its request and its outcome after;
 silence is unknown; nothing is sent on a plan that was overtaken; one run per sync at a time. What should be sent is
-decided in SQL (activation_changes), how one request looks is the destination's business, and when one may be made is
-in waiting.
+decided in SQL (activation_changes), how a batch is asked for is in asking, and when that may be is in waiting.
 """
 
 import fcntl
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from itertools import islice
@@ -20,12 +19,10 @@ from typing import cast
 from ingestion.contracts import Delivery
 from ingestion.crash_points import reached
 from ingestion.landing import LandingWriter, new_record_id
+from orchestration.destinations.asking import REQUESTS_PER_BATCH, Asking
 from orchestration.destinations.base import (
-    Action,
     ActivationChange,
-    Answer,
     Destination,
-    Mode,
     Outcome,
     Polled,
     Sync,
@@ -37,32 +34,22 @@ from orchestration.destinations.history import (
     Pending,
     since_plan,
 )
+from orchestration.destinations.possible import check_possible
 from orchestration.destinations.receipts import Receipts, RunName, ended, settled
 from orchestration.destinations.summary import DeliverySummary
 from orchestration.destinations.waiting import (
-    LONGEST_SLEEP_SECONDS,
     SYSTEM,
     Clock,
-    Pacer,
     account_of,
-    back_off,
     is_poll_due,
-    spacing,
     waits_until,
 )
 
-# Requests one batch may cost while a refused one is halved to find the bad rows. One bad row in 100 takes 15. Every
-# run decides at least one row, so a low budget delays and never blocks. Valid: more than log2 of the batch size.
-REQUESTS_PER_BATCH = 64
 # Outcomes are landed together with the next attempts, but wait no longer than this. Reason: what a crash leaves unknown.
 # Valid: 0 (each batch for itself) to seconds.
 OUTCOMES_WAIT = timedelta(seconds=0.2)
 # Attempts are landed for at most so many operations before they are asked for. Valid: 1 and up.
 OPERATIONS_AHEAD = 5_000
-# Requests in a row that brought nothing through before a run gives up on the destination. Valid: 1 to 20.
-FRUITLESS_REQUESTS = 3
-# Times a run obeys a wish for a short silence before it ends. Valid: 0 to 100.
-SHORT_SILENCES = 5
 # A run begins no further batch after this; the next run goes on. Valid: 1 minute to what a scheduler grants a step.
 DEADLINE = timedelta(minutes=10)
 # A job that has not ended by then never will: what it did is unknown. Valid: longer than the slowest vendor's job.
@@ -71,22 +58,10 @@ JOB_PATIENCE = timedelta(hours=24)
 ORDER = {"exit": 0, "update": 1, "enter": 2, "trigger": 3}
 # What no guard holds back.
 EXEMPT = ("consent_withdrawn", "erased", "sync_retired")
-NEEDED_ACTIONS: dict[Mode, frozenset[Action]] = {
-    "mirror": frozenset({"enter", "update", "exit"}),
-    "snapshot": frozenset({"enter", "update", "exit"}),
-    "upsert": frozenset({"enter", "update", "exit"}),
-    "insert": frozenset({"enter", "exit"}),
-    "update": frozenset({"update", "exit"}),
-    "events": frozenset({"trigger"}),
-}
 
 
 class SyncBusy(Exception):  # noqa: N818 - says what happened
     """Another run delivers this sync, or asks its account, right now."""
-
-
-class SyncImpossible(Exception):  # noqa: N818 - says what happened
-    """The sync asks for something that its destination cannot do."""
 
 
 def deliver(
@@ -124,30 +99,13 @@ def deliver(
         return run.summary
 
 
-def check_possible(sync: Sync, destination: Destination) -> None:
-    """Raise SyncImpossible, with a sentence, when the destination cannot do what the sync asks for."""
-    missing = NEEDED_ACTIONS[sync.mode] - destination.actions
-    if missing:
-        raise SyncImpossible(
-            f"{sync.sync_name}: mode {sync.mode} needs {', '.join(sorted(missing))}, "
-            f"which {destination.name} cannot do (it can: {', '.join(sorted(destination.actions))})."
-        )
-    if sync.mode == "update" and not destination.updates_only:
-        raise SyncImpossible(
-            f"{sync.sync_name}: mode update creates nobody, but {destination.name} takes in whomever it is told of; "
-            "use mode mirror or upsert."
-        )
-    types = destination.recipient_types
-    if types is not None and sync.recipient_type not in types:
-        known = ", ".join(sorted(types))
-        raise SyncImpossible(
-            f"{sync.sync_name}: {destination.name} knows nobody by {sync.recipient_type} (it does by: {known})."
-        )
-
-
 def plan_hash(op_ids: Iterable[str]) -> str:
     """Names a plan by all of its operations; an approval is bound to it."""
     return hashlib.sha256("\n".join(sorted(op_ids)).encode()).hexdigest()
+
+
+_Window = tuple[Sequence[Sequence[ActivationChange]], Callable[[], None]]
+"""Batches, and what waits until their attempts are on the disk."""
 
 
 class _Run:
@@ -165,15 +123,20 @@ class _Run:
         self.summary = DeliverySummary(sync.sync_name, 0)
         self._sync, self._destination, self._writer = sync, destination, writer
         self._history, self._known = history, history.known
-        self._requests_per_batch, self._clock = requests_per_batch, clock
+        self._clock = clock
         self._name = RunName(
             sync.sync_name, account_of(destination), str(new_record_id())
         )
         self._receipts = Receipts(self._name)
-        self._pacer = Pacer(spacing(sync, destination), self._known.asked_at, clock)
-        self._fruitless = self._silences = 0
-        self._not_before: datetime | None = None
-        self._http_status: int | None = None
+        self._asking = Asking(
+            sync,
+            destination,
+            self._known,
+            clock,
+            self.summary,
+            requests_per_batch,
+            self._flush,
+        )
         self._owed: list[bytes] = []
         # People of whom an old handle may still be there.
         self._unremoved: set[str | None] = set()
@@ -237,36 +200,52 @@ class _Run:
         return change.action == "enter" and change.profile_id in self._unremoved
 
     def _deliver(self, changes: Sequence[ActivationChange], started: datetime) -> None:
-        """All of these, batch by batch. Attempts are landed for as many batches as are quickly dealt with: a sync of
-        the disk costs more than a quick request."""
+        """All of these, batch by batch. A sync of the disk costs more than a quick request, so attempts are landed for
+        as many batches as are quickly dealt with, while those before them are under way."""
         batches, ahead = _cut(changes, self._destination.batch_size), 1
-        while window := list(islice(batches, ahead)):
-            self._keep_deadline(started)
-            self._keep_pace()
-            if self.summary.stopped:
-                return
-            begun = self._clock.now()
-            self._attempt(window)
+        window = self._begun(islice(batches, ahead), started)
+        while window:
+            begun, following = self._clock.now(), None
+            if ahead > 1:
+                following = self._begun(islice(batches, ahead), started)
+            else:
+                self._flush()
+            self._ask_for(window, begun)
             ahead = self._batches_ahead(ahead, self._clock.now() - begun)
+            window = following or self._begun(islice(batches, ahead), started)
+
+    def _begun(
+        self, batches: Iterable[Sequence[ActivationChange]], started: datetime
+    ) -> _Window | None:
+        """The next batches, whose attempts are on their way to the disk; None when no further ones are to be begun."""
+        window = list(batches)
+        if window:
+            self._keep_deadline(started)
+            self._asking.keep_pace()
+        if not window or self.summary.stopped:
+            return None
+        at = self._clock.now()
+        landed = self._land([self._receipts.attempted(batch, at) for batch in window])
+        return window, landed
 
     def _batches_ahead(self, ahead: int, took: timedelta) -> int:
         """For how many batches to land attempts at once, given how long the last ones took."""
-        if self._pacer.is_needed or took > OUTCOMES_WAIT / 2:
+        if self._asking.is_paced or took > OUTCOMES_WAIT / 2:
             return 1
         at_most = max(1, OPERATIONS_AHEAD // self._destination.batch_size)
         return min(2 * ahead, at_most)
 
-    def _attempt(self, window: Sequence[Sequence[ActivationChange]]) -> None:
-        """Land the attempts, then ask for batch after batch, halving what is refused, and land the outcomes."""
-        at = self._clock.now()
-        self._flush([self._receipts.attempted(batch, at) for batch in window])
-        for batch in window:
+    def _ask_for(self, window: _Window, begun: datetime) -> None:
+        """Once the attempts are on the disk: batch after batch, and what became of each."""
+        batches, landed = window
+        landed()
+        for batch in batches:
             reached("delivery.attempted")
-            for part, outcomes in self._decided(batch):
+            for part, outcomes in self._asking.decided(batch):
                 reached("delivery.sent")
                 now = self._clock.now()
                 self._owed.append(self._receipts.settled(part, outcomes, now))
-                if len(part) < len(batch) or now - at > OUTCOMES_WAIT:
+                if len(part) < len(batch) or now - begun > OUTCOMES_WAIT:
                     self._flush()
                 self._note(part, outcomes)
 
@@ -281,85 +260,10 @@ class _Run:
             and outcomes[change.op_id].kind not in ("delivered", "rejected")
         }
 
-    def _decided(
-        self, batch: Sequence[ActivationChange]
-    ) -> Iterator[tuple[Sequence[ActivationChange], dict[str, Outcome]]]:
-        """Parts of the batch with their outcomes. Depth first, so that every run decides something."""
-        waiting, budget = [batch], self._requests_per_batch
-        while waiting:
-            part = waiting.pop()
-            if self.summary.stopped or budget == 0:
-                reason = (
-                    self.summary.stopped or "request budget of the batch is used up"
-                )
-                yield part, _all(part, Outcome("retry", None, f"not sent: {reason}"))
-                continue
-            budget -= 1
-            answer = self._ask(part)
-            if answer.refused is None:
-                yield part, _complete(part, answer)
-            elif len(part) == 1:
-                yield part, _all(part, answer.refused)
-            else:
-                half = len(part) // 2
-                waiting += [part[half:], part[:half]]
-                self._keep_pace()
-
-    def _ask(self, part: Sequence[ActivationChange]) -> Answer:
-        """One request; the same again after a short silence, when that is all the destination wants."""
-        answer = self._send(part)
-        while answer.pause is not None and self._is_short(answer.pause):
-            self._silences += 1
-            self._flush()
-            self._clock.sleep(answer.pause)
-            if not _is_untouched(part, answer):
-                return answer
-            answer = self._send(part)
-        if answer.stop is not None:
-            self._stop(answer.stop, back_off(self._known.pause), _status(answer))
-        elif answer.pause is not None:
-            self._stop(
-                f"asked to wait {answer.pause:.0f} s", answer.pause, _status(answer)
-            )
-            self.summary.paused_seconds = answer.pause
-        elif self._fruitless >= FRUITLESS_REQUESTS:
-            self._stop(
-                f"{self._fruitless} requests in a row failed",
-                back_off(self._known.pause),
-                _status(answer),
-            )
-        return answer
-
-    def _send(self, part: Sequence[ActivationChange]) -> Answer:
-        answer = self._destination.send(self._sync, part)
-        self.summary.requests += 1
-        if answer.pause is None:
-            self._fruitless = 0 if _is_fruitful(answer) else self._fruitless + 1
-        return answer
-
-    def _is_short(self, pause: float) -> bool:
-        return pause <= LONGEST_SLEEP_SECONDS and self._silences < SHORT_SILENCES
-
-    def _keep_pace(self) -> None:
-        """Wait for the next request's turn, or stop when that is too long."""
-        if self._pacer.is_needed:
-            self._flush()
-            if (turn := self._pacer.wait()) and self.summary.stopped is None:
-                self._stop("the pace of the account is used up", 0.0)
-                self._not_before, self.summary.goes_on = turn, True
-
     def _keep_deadline(self, started: datetime) -> None:
         if self.summary.stopped is None and self._clock.now() - started > DEADLINE:
-            self._stop("the run took long enough; the next one goes on")
+            self._asking.stop("the run took long enough; the next one goes on")
             self.summary.goes_on = True
-
-    def _stop(
-        self, sentence: str, wait: float | None = None, status: int | None = None
-    ) -> None:
-        """Make this the last request of the run, and say when the account may be asked again."""
-        self.summary.stopped, self._http_status = sentence, status
-        if wait is not None:
-            self._not_before = self._clock.now() + timedelta(seconds=wait)
 
     def _ask_about_jobs(self) -> None:
         """One question about each job that was accepted and not settled. One that does not end is given up."""
@@ -378,7 +282,7 @@ class _Run:
         if not is_poll_due(since, polled.poll_after, before, now):
             return still
         if self.summary.stopped is None:
-            self._keep_pace()
+            self._asking.keep_pace()
         if self.summary.stopped:
             return still
         self.summary.requests += 1
@@ -399,19 +303,28 @@ class _Run:
                 self._owed.append(record.to_line(new_record_id()))
         self._flush()
 
-    def _flush(self, attempts: Sequence[bytes] = ()) -> None:
-        """Land the outcomes that are known, and these attempts with them: one sync of the disk for both."""
-        has_outcomes = bool(self._owed)
-        if lines := [*self._owed, *attempts]:
-            self._owed = []
-            self._writer.land_lines(Delivery.stream, lines)
-        if has_outcomes:
-            reached("delivery.settled")
+    def _flush(self) -> None:
+        """Land the outcomes that are known."""
+        self._land([])()
+
+    def _land(self, attempts: Sequence[bytes]) -> Callable[[], None]:
+        """Land these, and the outcomes that are known: one sync of the disk for both. What it returns waits for it."""
+        has_outcomes, lines = bool(self._owed), [*self._owed, *attempts]
+        self._owed = []
+        landing = self._writer.submit_lines(Delivery.stream, lines) if lines else None
+
+        def landed() -> None:
+            if landing:
+                landing.result()
+            if has_outcomes:
+                reached("delivery.settled")
+
+        return landed
 
     def _end(self, is_news: bool) -> None:
         """Land how the run ended, when it did anything or somebody has to wait."""
-        summary = self.summary
-        if summary.requests or self._not_before or (summary.is_complete and is_news):
+        summary, asking = self.summary, self._asking
+        if summary.requests or asking.not_before or (summary.is_complete and is_news):
             if not summary.planned and not summary.requests:
                 return
             self._writer.land(
@@ -421,44 +334,12 @@ class _Run:
                         self._clock.now(),
                         summary.is_complete,
                         summary.requests,
-                        self._not_before,
-                        self._http_status,
+                        asking.not_before,
+                        asking.http_status,
                         summary.sentence(),
                     )
                 ]
             )
-
-
-def _all(part: Sequence[ActivationChange], outcome: Outcome) -> dict[str, Outcome]:
-    return {change.op_id: outcome for change in part}
-
-
-def _complete(part: Sequence[ActivationChange], answer: Answer) -> dict[str, Outcome]:
-    """Exactly one outcome for each change; what the answer does not mention is unknown."""
-    silence = Outcome("unknown", None, "the answer does not mention it")
-    return {change.op_id: answer.outcomes.get(change.op_id, silence) for change in part}
-
-
-def _is_untouched(part: Sequence[ActivationChange], answer: Answer) -> bool:
-    """Whether nothing of the request can have been applied."""
-    return all(each.kind == "retry" for each in _complete(part, answer).values())
-
-
-def _is_fruitful(answer: Answer) -> bool:
-    """Whether the destination dealt with the request at all, if only by refusing its content."""
-    dealt_with = {"delivered", "accepted", "rejected"}
-    return answer.refused is not None or any(
-        outcome.kind in dealt_with for outcome in answer.outcomes.values()
-    )
-
-
-def _status(answer: Answer) -> int | None:
-    """The status that the answer rests on."""
-    outcomes = [
-        *answer.outcomes.values(),
-        *([answer.refused] if answer.refused else []),
-    ]
-    return next((each.http_status for each in outcomes if each.http_status), None)
 
 
 def _cut(

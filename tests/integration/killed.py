@@ -5,32 +5,42 @@ The process is forked from one that has the imports (tests.dbt), so a kill costs
 
 import json
 import os
+import sys
 import types
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ingestion.landing import LandingWriter
-from orchestration.destinations import delivery
+from orchestration.destinations import asking, delivery
 from orchestration.destinations.base import ActivationChange, Sync
 from orchestration.destinations.summary import DeliverySummary
 from tests.integration.tool import Tool
 from tests.later import Later
 
 Bug = tuple[str, str]
-"""A place of the delivery loop's source, and what stands there instead."""
+"""A place of the engine's source, and what stands there instead."""
+
+PARTS = (asking, delivery)
 
 
 def engine(bug: Bug | None) -> types.ModuleType:
-    """The delivery loop, as it is or with a bug planted into its source."""
+    """The delivery loop, as it is or with a bug planted into its source; each part imports the ones before it."""
     if bug is None:
         return delivery
-    assert delivery.__file__
-    source, (right, wrong) = Path(delivery.__file__).read_text("utf-8"), bug
-    assert source.count(right) == 1, f"{right!r} is no longer one place of the loop"
-    planted = types.ModuleType("planted")
-    exec(compile(source.replace(right, wrong), "planted", "exec"), planted.__dict__)
-    return planted
+    right, wrong = bug
+    sources = [Path(str(part.__file__)).read_text("utf-8") for part in PARTS]
+    found = sum(source.count(right) for source in sources)
+    assert found == 1, f"{right!r} is no longer one place of the engine"
+    planted = {part.__name__: types.ModuleType(part.__name__) for part in PARTS}
+    real = {name: sys.modules[name] for name in planted}
+    sys.modules.update(planted)
+    try:
+        for made, source in zip(planted.values(), sources, strict=True):
+            exec(compile(source.replace(right, wrong), "planted", "exec"), vars(made))
+    finally:
+        sys.modules.update(real)
+    return planted[delivery.__name__]
 
 
 def deliver(

@@ -19,7 +19,7 @@ ACKNOWLEDGES_BEFORE_SENDING: Bug = (
     "[self._receipts.attempted(batch, at) for batch in window]",
     "[lines for batch in window for lines in (self._receipts.attempted(batch, at),"
     " __import__('copy').deepcopy(self._receipts)"
-    ".settled(batch, _all(batch, Outcome('delivered')), at))]",
+    ".settled(batch, __import__('collections').defaultdict(lambda: Outcome('delivered')), at))]",
 )
 DROPS_THE_UNKNOWN: Bug = (
     "return {change.op_id: answer.outcomes.get(change.op_id, silence) for change in part}",

@@ -11,11 +11,11 @@ from ingestion.contracts import Delivery
 from ingestion.landing import LandingWriter, read_tail
 from orchestration.destinations.base import Answer, Outcome, Pace, every
 from orchestration.destinations.delivery import (
-    SyncImpossible,
     deliver,
     plan_hash,
 )
 from orchestration.destinations.history import Known, Pause, Pending
+from orchestration.destinations.possible import SyncImpossible
 from orchestration.destinations.receipts import (
     REPEATED,
     Receipts,

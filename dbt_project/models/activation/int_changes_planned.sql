@@ -27,7 +27,10 @@ delivered as (select * from {{ ref('int_sync_delivered') }}),
 
 delivered_snapshots as (select * from {{ ref('int_sync_delivered') }}),
 
-consents as (select * from {{ ref('int_recipient_consents') }}),
+denials as (
+    select * from {{ ref('int_recipient_consents') }}
+    where obstacle in ('erased', 'consent_denied')
+),
 
 told_attempts as (
     select * from {{ ref('fct_sync_attempts') }}
@@ -186,8 +189,8 @@ exits as (
         leaving.*,
         'exit' as action,
         case
-            when consents.obstacle = 'erased' then 'erased'
-            when consents.obstacle = 'consent_denied' then 'consent_withdrawn'
+            when denials.obstacle = 'erased' then 'erased'
+            when denials.obstacle = 'consent_denied' then 'consent_withdrawn'
             when leaving.is_retired then 'sync_retired'
             when leaving.is_resynced and not leaving.is_acked then 'resync'
             when persons.sent_elsewhere = 1 and leaving.recipient_type = 'profile_id'
@@ -200,11 +203,11 @@ exits as (
         on
             leaving.sync_name = persons.sync_name
             and leaving.profile_id = persons.profile_id
-    left join consents
+    left join denials
         on
-            leaving.sync_name = consents.sync_name
-            and leaving.recipient_key = consents.recipient_key
-            and leaving.profile_id = consents.profile_id
+            leaving.sync_name = denials.sync_name
+            and leaving.recipient_key = denials.recipient_key
+            and leaving.profile_id = denials.profile_id
 ),
 
 -- Modes that do not mirror let people stay who are no longer members, but nobody who

@@ -81,6 +81,10 @@ class Settings(BaseSettings):
     table_format: Literal["parquet", "iceberg", "delta"] = Field(
         default="parquet", description="Format of the cluster's tables."
     )
+    copy_events: bool = Field(
+        default=False,
+        description="Whether everything comes home from the cluster, events included: for what fits this machine.",
+    )
 
     @cached_property
     def landing(self) -> Path:

@@ -12,8 +12,8 @@ import dagster as dg
 from ingestion.connectors import EventSource, ExtractSource, PullResult, Source
 from orchestration.assets.layers import PUBLISHED, landing_key
 from orchestration.resources import Platform
+from orchestration.warehouse.engines import landed
 from orchestration.warehouse.ledger import last_received
-from orchestration.warehouse.schema import read_copy
 
 # A shop that is open every day is silent for no longer than a night and a holiday. Valid: 1 hour and up. A source that
 # is quieter, or must never be so quiet, says so with `freshness`.
@@ -43,7 +43,7 @@ def source_checks(sources: list[Source]) -> list[dg.AssetChecksDefinition]:
         ],
     )
     def event_sources_are_alive(platform: Platform) -> Iterator[dg.AssetCheckResult]:
-        with read_copy(platform.settings.published) as connection:
+        with landed(platform.settings) as connection:
             heard = last_received(connection, "events")
         now = datetime.now(UTC).replace(tzinfo=None)
         for source_id, silence in watched.items():

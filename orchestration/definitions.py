@@ -33,7 +33,7 @@ def batch() -> dg.Definitions:
     models = dbt_models(project)
     assets = [
         *source_assets(sources),
-        raw_assets(sources),
+        raw_assets(sources, configured.target),
         models,
         fact_assets(),
         published_copy(models),

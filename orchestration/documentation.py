@@ -62,6 +62,7 @@ def document(configured: Settings) -> int:
             ],
             env={
                 **os.environ,
+                "MILLRACE_TARGET": "duckdb",  # whatever computed it, the copy is a file
                 "MILLRACE_WAREHOUSE": str(copy),
                 "MILLRACE_AS_OF": "1970-01-01T00:00:00",
             },

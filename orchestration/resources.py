@@ -73,11 +73,14 @@ def dbt_project(settings: Settings) -> DbtProject:
     """The dbt project with a manifest no older than its sources. Parsing costs seconds, so only then."""
     folder = settings.dbt_project_dir.resolve()
     _put_dbt_on_path()
+    if settings.is_on_cluster:
+        # dagster-dbt's runs look there, too; the parses of two engines would throw each other away.
+        os.environ["DBT_TARGET_PATH"] = f"target/{settings.target}"
     os.environ["MILLRACE_WAREHOUSE"] = str(settings.warehouse)
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
-    project = DbtProject(project_dir=folder, profiles_dir=folder)
-    target = folder / "target"
-    target.mkdir(exist_ok=True)
+    target = folder / os.environ.get("DBT_TARGET_PATH", "target")
+    target.mkdir(parents=True, exist_ok=True)
+    project = DbtProject(project_dir=folder, profiles_dir=folder, target_path=target)
     with (target / ".manifest.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _is_stale(project):

@@ -16,6 +16,7 @@ import dagster as dg
 
 from ingestion.connectors import SourceError, load_sources
 from ingestion.settings import Settings, settings
+from orchestration.cluster.session import ClusterMissing
 from orchestration.destinations.register import DestinationsInvalid
 from orchestration.destinations.syncs import SyncsInvalid
 from orchestration.instance import (
@@ -29,8 +30,7 @@ from orchestration.jobs import JOBS, refresh_config
 from orchestration.journeys.declarations import JourneyError
 from orchestration.logical_time import parse_as_of
 from orchestration.progress import Progress, RunReport, terminal
-from orchestration.warehouse.ledger import distinct_events
-from orchestration.warehouse.schema import read_copy
+from orchestration.warehouse.engines import distinct_events
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -45,6 +45,7 @@ def main() -> int:
         JourneyError,
         SyncsInvalid,
         DestinationsInvalid,
+        ClusterMissing,
     ) as error:
         print(f"Stopped before any work: {error}", file=sys.stderr)
         return 1
@@ -71,7 +72,7 @@ def run(configured: Settings, job_name: str, as_of: datetime) -> int:
         report = RunReport(str(uuid.uuid4()), job_name, as_of.isoformat(), time.time())
         progress = Progress(report, out, tables=_tables(job))
         instance.add_event_listener(report.run_id, progress.heard)
-        before = _distinct_events(configured)
+        before = distinct_events(configured)
         with _talk_kept(configured):
             result = job.execute_in_process(
                 run_config={**QUIET, **_config(job_name, as_of)},
@@ -81,7 +82,7 @@ def run(configured: Settings, job_name: str, as_of: datetime) -> int:
                 raise_on_error=False,
             )
         report.finished_at, report.succeeded = time.time(), result.success
-        report.new_events = _distinct_events(configured) - before
+        report.new_events = distinct_events(configured) - before
         report.save(configured)
     seconds = report.finished_at - report.started_at
     if result.success:
@@ -96,14 +97,6 @@ def run(configured: Settings, job_name: str, as_of: datetime) -> int:
         file=sys.stderr,
     )
     return 1
-
-
-def _distinct_events(configured: Settings) -> int:
-    """Distinct events in the read copy; none before the first refresh."""
-    if not configured.published.exists():
-        return 0
-    with read_copy(configured.published) as connection:
-        return distinct_events(connection)
 
 
 @contextmanager

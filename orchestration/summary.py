@@ -12,7 +12,8 @@ import duckdb
 from ingestion.landing import read_tail
 from ingestion.settings import Settings, settings
 from orchestration.progress import RunReport, last_run
-from orchestration.warehouse.ledger import received_per_source
+from orchestration.warehouse.engines import landed
+from orchestration.warehouse.ledger import Connection, received_per_source
 from orchestration.warehouse.schema import read_copy
 
 MIRRORED = ("enter", "update", "exit")
@@ -32,8 +33,9 @@ def main() -> int:
 def summary(configured: Settings) -> Iterator[str]:
     """The lines of the summary."""
     report = last_run(configured)
-    with read_copy(configured.published) as connection:
+    with landed(configured) as connection:
         yield from came_in(connection)
+    with read_copy(configured.published) as connection:
         yield from was_found(connection)
         yield from audiences(connection)
         yield from published(connection, configured, report)
@@ -43,7 +45,7 @@ def summary(configured: Settings) -> Iterator[str]:
         yield "Nothing changed, nothing published."
 
 
-def came_in(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+def came_in(connection: Connection) -> Iterator[str]:
     """Per source: what was received, and what became of it."""
     sources = received_per_source(connection)
     yield from _table(

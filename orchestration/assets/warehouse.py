@@ -1,6 +1,6 @@
 """The warehouse: landed records into raw, dbt over them, our own facts back to the landing zone, the read copy.
 
-Every op here opens the DuckDB file, so every op is in the pool `warehouse`, and none of them talks to a network.
+Every op here writes the warehouse (or what came home from its cluster), so every op is in the pool `warehouse`, and none of them talks to a network.
 """
 
 import os
@@ -29,9 +29,9 @@ from orchestration.instance import POOL
 from orchestration.marketing import DAILY, has_daily_figures, marketing_metadata
 from orchestration.pictures import bars
 from orchestration.resources import Platform
-from orchestration.warehouse import ledger
+from orchestration.warehouse.engines import books, built, load
 from orchestration.warehouse.facts import PENDING, land_facts
-from orchestration.warehouse.loading import LoadResult, load
+from orchestration.warehouse.loading import LoadResult
 from orchestration.warehouse.publishing import publish
 from orchestration.warehouse.schema import LEDGERS, read_copy, warehouse
 
@@ -73,12 +73,12 @@ BALANCE = dg.AssetCheckSpec(
 )
 
 
-def raw_assets(sources: list[Source]) -> dg.AssetsDefinition:
+def raw_assets(sources: list[Source], engine: str) -> dg.AssetsDefinition:
     """One op that loads every sealed segment: an asset per raw table."""
 
     @dg.multi_asset(
         name="load_landing",
-        specs=[_raw_spec(table, sources) for table in [*STREAMS, *LEDGERS]],
+        specs=[_raw_spec(table, sources, engine) for table in [*STREAMS, *LEDGERS]],
         check_specs=[BALANCE],
         pool=POOL,
         description=f"Loads sealed segments, each exactly once, then archives them. {LOAD_FAILED}",
@@ -88,9 +88,7 @@ def raw_assets(sources: list[Source]) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         settings = platform.settings
         result = load(settings)
-        with warehouse(settings.warehouse) as connection:
-            rows = ledger.rows_in_raw(connection)
-            problems = ledger.unbalanced(connection)
+        rows, problems = books(settings)
         for source in sources:
             if isinstance(source, EventSource):
                 _report_arrivals(context, source.source_id, result)
@@ -116,7 +114,7 @@ def raw_assets(sources: list[Source]) -> dg.AssetsDefinition:
     return load_landing
 
 
-def _raw_spec(table: str, sources: list[Source]) -> dg.AssetSpec:
+def _raw_spec(table: str, sources: list[Source], engine: str) -> dg.AssetSpec:
     """Own facts have no upstream: they come from the last refresh, and an edge would make a circle."""
     feeding = [s for s in sources if s.kind == table or table == "rejects"]
     whose = (
@@ -129,7 +127,7 @@ def _raw_spec(table: str, sources: list[Source]) -> dg.AssetSpec:
         deps=[landing_key(source.source_id) for source in feeding],
         group_name="raw",
         description=f"{TABLES[table]}{whose}\n\n{LOAD_FAILED}",
-        kinds={"duckdb"},
+        kinds={engine},
     )
 
 
@@ -177,18 +175,17 @@ def dbt_models(project: DbtProject) -> dg.AssetsDefinition:
         finally:
             invocation.process.wait()
             shutil.rmtree(invocation.target_path, ignore_errors=True)
+            rows = built(platform.settings, project.manifest_path)
             _observe_health(context, platform)  # above all when it stopped the refresh
-        _observe_rows(context, platform)
+        _observe_rows(context, rows)
         _observe_marketing(context, platform)
         _observe_audiences(context, platform)
 
     return dbt_build
 
 
-def _observe_rows(context: dg.AssetExecutionContext, platform: Platform) -> None:
-    """Rows of every table, from DuckDB's catalogue in one question; dagster-dbt would count each by itself."""
-    with warehouse(platform.settings.warehouse) as connection:
-        rows = ledger.rows_per_table(connection)
+def _observe_rows(context: dg.AssetExecutionContext, rows: Mapping[str, int]) -> None:
+    """Rows of every table, asked for in one question; dagster-dbt would count each by itself."""
     for key in context.selected_asset_keys:
         if (count := rows.get(".".join(key.path))) is not None:
             metadata = {"dagster/row_count": count}

@@ -17,7 +17,7 @@ import yaml
 from ingestion.settings import PROJECT_ROOT
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
-MACROS = ("dialect/*.sql", "*.sql")
+MACROS = ("dialect/*.sql", "audiences/*.sql", "*.sql")
 
 
 class _Adapter:

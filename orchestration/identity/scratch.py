@@ -29,6 +29,11 @@ class BuildFailedError(RuntimeError):
 @contextmanager
 def scratch(settings: Settings) -> Iterator[Path]:
     """Where a scratch warehouse goes: beside the read copy, for it may be as large."""
+    if settings.is_on_cluster and not settings.copy_events:
+        raise BuildFailedError(
+            "Previews and earlier graphs are built from landed records, which stay on the cluster. With "
+            "MILLRACE_COPY_EVENTS=true a refresh brings them home, if they fit this machine."
+        )
     if not settings.published.exists():
         with read_copy(settings.published):  # says what to do
             pass
@@ -95,6 +100,7 @@ def build(
         "PATH": os.pathsep.join(
             [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
         ),
+        "MILLRACE_TARGET": "duckdb",
         "MILLRACE_WAREHOUSE": str(file),
         "MILLRACE_AS_OF": as_of.isoformat(),
     }

@@ -36,11 +36,9 @@ from orchestration.privacy.tombstones import (
     read_register,
     write,
 )
-from orchestration.warehouse.loading import load
+from orchestration.warehouse.engines import OWNERS, forget, raw_at_hand
 from orchestration.warehouse.schema import read_copy, warehouse
 from orchestration.warehouse.segments import content
-
-OWNERS = "identity.int_record_profiles"
 
 
 @dataclass
@@ -133,7 +131,7 @@ class TakenOut:
 
 def take_out(settings: Settings) -> TakenOut:
     """Rewrite every segment that holds what the register forbids."""
-    load(settings)
+    raw_at_hand(settings)
     register = read_register(settings)
     with warehouse(settings.warehouse) as connection:
         sieve = Sieve(
@@ -186,6 +184,7 @@ def _rewrite(
 
 def forget_warehouse(settings: Settings) -> None:
     """Remove the warehouse: deleted rows stay in the pages of a file. The next refresh builds it from the landing zone."""
+    forget(settings)
     if settings.warehouse.exists():
         with warehouse(settings.warehouse):  # nobody else has it
             settings.warehouse.unlink()

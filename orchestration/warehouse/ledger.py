@@ -2,13 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Protocol
 
 import duckdb
 
 from ingestion.contracts import STREAMS
 
 
-def unbalanced(connection: duckdb.DuckDBPyConnection) -> list[str]:
+class Connection(Protocol):
+    """Whatever answers SQL that both engines know: a DuckDB connection, or a session with a cluster."""
+
+    def execute(self, query: str, /) -> Any: ...
+
+
+def unbalanced(connection: Connection) -> list[str]:
     """What does not add up: lines read = loaded + rejected, and rows in raw = rows loaded. Empty when all is well."""
     segments = connection.execute(
         """
@@ -41,7 +48,7 @@ def unbalanced(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return problems
 
 
-def rows_in_raw(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def rows_in_raw(connection: Connection) -> dict[str, int]:
     """Rows of every stream's table."""
     counted = " union all ".join(
         f"select '{stream}', count(*) from raw.{stream}" for stream in STREAMS
@@ -57,13 +64,11 @@ def rows_per_table(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return dict(found.fetchall())
 
 
-def last_received(
-    connection: duckdb.DuckDBPyConnection, stream: str
-) -> dict[str, datetime]:
+def last_received(connection: Connection, stream: str) -> dict[str, datetime]:
     """Source → when its newest row of the stream was landed (UTC, naive)."""
     return dict(
         connection.execute(
-            f"select source_id, max(received_at) from raw.{stream} group by all"
+            f"select source_id, max(received_at) from raw.{stream} group by source_id"
         ).fetchall()
     )
 
@@ -79,28 +84,28 @@ class Received:
     rejected: int
 
 
-def received_per_source(connection: duckdb.DuckDBPyConnection) -> list[Received]:
+def received_per_source(connection: Connection) -> list[Received]:
     """Every declared source, and any other that sent something. An extract row counts once per version."""
     found = connection.execute(
         """
         with received as (
             select source_id, 'events' as kind, count(*) as n, count(distinct event_id) as distinct_n
-            from raw.events group by all
+            from raw.events group by source_id
             union all
             select source_id, 'profiles', count(*), count(distinct (row_key, row_hash))
-            from raw.profiles group by all
+            from raw.profiles group by source_id
             union all
             select source_id, 'records', count(*), count(distinct (row_key, row_hash))
-            from raw.records group by all
+            from raw.records group by source_id
             union all
             select source_id, 'catalog', count(*), count(distinct (row_key, row_hash))
-            from raw.catalog group by all
+            from raw.catalog group by source_id
             union all
             select source_id, 'marketing', count(*), count(distinct (row_key, row_hash))
-            from raw.marketing group by all
+            from raw.marketing group by source_id
         ),
         rejected as (
-            select source_id, count(*) as n from raw.rejects group by all
+            select source_id, count(*) as n from raw.rejects group by source_id
         ),
         known as (
             select source_id, kind from raw.sources
@@ -118,7 +123,7 @@ def received_per_source(connection: duckdb.DuckDBPyConnection) -> list[Received]
     return [Received(*row) for row in found]
 
 
-def distinct_events(connection: duckdb.DuckDBPyConnection) -> int:
+def distinct_events(connection: Connection) -> int:
     """Events, each counted once however often it was received."""
     counted = connection.execute(
         "select count(*) from (select distinct source_id, event_id from raw.events)"

@@ -3,6 +3,7 @@
 What goes into the tables is loading.py's business. Everything downstream of raw is dbt's.
 """
 
+import re
 import time
 import types
 from collections.abc import Iterator
@@ -102,6 +103,10 @@ _SCALARS = {
 }
 
 
+class StaysOnCluster(duckdb.CatalogException):
+    """The read copy holds what came home from the cluster, and this did not."""
+
+
 class WarehouseBusy(RuntimeError):  # noqa: N818 - says what happened
     """Another process holds the warehouse file."""
 
@@ -147,8 +152,32 @@ def read_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         connection.execute(SESSION)
         yield connection
+    except duckdb.CatalogException as error:
+        raise _left_out(connection, error) from error
     finally:
         connection.close()
+
+
+def _left_out(
+    connection: duckdb.DuckDBPyConnection, error: duckdb.CatalogException
+) -> duckdb.CatalogException:
+    """The same error, or the sentence that what was asked for is on the cluster."""
+    asked = re.search(r"Table with name (\w+) does not exist", str(error))
+    staying = connection.execute(
+        "select table_name from duckdb_tables() where table_name = 'on_the_cluster'"
+    ).fetchall()
+    if not (asked and staying):
+        return error
+    found = connection.execute(
+        "select relation from raw.on_the_cluster where split_part(relation, '.', 2) = ?",
+        [asked[1]],
+    ).fetchall()
+    if not found:
+        return error
+    return StaysOnCluster(
+        f"{found[0][0]} stays on the cluster: ask it there, or let everything come home at each refresh with "
+        "MILLRACE_COPY_EVENTS=true, if that fits this machine."
+    )
 
 
 def create_raw(connection: duckdb.DuckDBPyConnection) -> None:

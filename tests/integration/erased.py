@@ -13,7 +13,6 @@ from contextlib import closing
 from pathlib import Path
 
 from ingestion.contracts import (
-    Delivery,
     IdentityChange,
     Landed,
     MembershipChange,
@@ -196,33 +195,6 @@ def facts() -> list[object]:
             reason="met",
         ),
     ]
-
-
-def delivered(
-    action: str,
-    sync: str = "file",
-    key: str = "ada@lovelace.example",
-    profile: str = ADA,
-    outcome: str | None = "delivered",
-) -> Delivery:
-    """The outcome of an operation, or the attempt that nobody knows the end of."""
-    return Delivery.model_validate(
-        {
-            "kind": "outcome" if outcome else "attempt",
-            "sync_name": sync,
-            "op_id": "o",
-            "attempt_id": f"{sync}-{action}-{key}",
-            "recipient_key": key,
-            "profile_id": profile,
-            "handle": key,
-            "action": action,
-            "generation": 0,
-            "mapping_version": 1,
-            "outcome": outcome,
-            "received_at": NOON,
-            "at": NOON,
-        }
-    )
 
 
 def refresh(home: Settings) -> None:

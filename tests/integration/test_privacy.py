@@ -36,7 +36,6 @@ from tests.integration.erased import (
     SECRETS,
     SHARED,
     copied,
-    delivered,
     file_erasure,
     go_on,
     killed_at,
@@ -230,32 +229,6 @@ def test_killed_at_a_boundary_and_continued_it_ends_as_if_undisturbed(home, poin
     kept = bos(home)
     go_on_until_killed(home, point)
     assert ends_as_if_undisturbed(home, kept)
-
-
-def test_it_waits_for_a_destination_and_keeps_only_what_its_removal_needs(home):
-    land(home, delivered("enter"), delivered("enter", sync="down"))
-    refresh(home)
-    file_erasure(home)
-    assert carry_out(home).waiting
-    land(home, delivered("exit"))
-    assert carry_out(home).waiting, "the other destination still holds her"
-    carry_out(home, despite_open=True)
-    refresh(home)
-    (certificate,) = carry_out(home).certificates
-    assert certificate["waiting_for_destinations"] == ["down"]
-    held = {
-        place.split("/")[1]
-        for place in search(home, SECRETS)
-        if place.startswith("landing")
-    }
-    assert held == {"deliveries", "privacy_requests"}
-    land(home, delivered("exit", sync="down"))
-    refresh(home)
-    assert carry_out(home).erased
-    refresh(home)
-    (certificate,) = carry_out(home).certificates
-    assert certificate["open"] == []
-    assert search(home, SECRETS) == {}
 
 
 def test_a_suppression_takes_in_nothing_more_and_takes_nothing_away(home):

@@ -16,7 +16,7 @@ from ingestion.settings import Settings
 from orchestration.activation.plans import Plan, of_account, read_plan
 from orchestration.destinations.base import ActivationChange, Destination, Sync
 from orchestration.destinations.delivery import EXEMPT
-from orchestration.destinations.possible import check_possible
+from orchestration.destinations.possible import check_place, check_possible
 from orchestration.destinations.waiting import account_of, spacing, waits_until
 from orchestration.warehouse.schema import read_copy
 
@@ -34,6 +34,7 @@ def describe(
     plan = of_account(
         settings.published, read_plan(settings.published, sync.sync_name), account
     )
+    check_place(sync, account, plan.known.accounts)
     until = waits_until(plan.known.pause, datetime.now(UTC))
     return {
         "sync": sync.sync_name,

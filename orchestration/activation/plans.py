@@ -105,6 +105,7 @@ def known_by(
         ran_at=ran_at and _utc(ran_at),
         pending=_pending(connection, sync_name),
         approvals=_approvals(connection, sync_name),
+        accounts=_accounts(connection, sync_name),
     )
     return _with_account(connection, known, account)
 
@@ -136,6 +137,18 @@ def _approvals(connection: duckdb.DuckDBPyConnection, sync_name: str) -> frozens
         [sync_name],
     ).fetchall()
     return frozenset(name for (name,) in rows)
+
+
+def _accounts(connection: duckdb.DuckDBPyConnection, sync_name: str) -> frozenset[str]:
+    """Where the sync put anybody who may still be there."""
+    rows = connection.execute(
+        """
+        select distinct account from activation.int_sync_delivered
+        where sync_name = ? and is_present and account is not null
+        """,
+        [sync_name],
+    ).fetchall()
+    return frozenset(account for (account,) in rows)
 
 
 def _with_account(

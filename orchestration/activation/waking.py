@@ -15,10 +15,15 @@ from ingestion.landing import read_tail
 from orchestration.activation.plans import delivery_segments
 from orchestration.destinations.delivery import plan_hash
 from orchestration.destinations.history import SETTLED
-from orchestration.destinations.waiting import CREDIBLE
+from orchestration.destinations.waiting import CREDIBLE, is_poll_due
 
-# A run that ended without a word is tried again after this time, and a job is asked about so often. Valid: 1 minute and up.
+# A run that ended without a word is tried again after this time. A job is asked about at this age, and each time that it
+# has doubled. Valid: 1 minute and up.
 PATIENCE = timedelta(minutes=10)
+
+
+Jobs = dict[str, datetime]
+"""Jobs of a sync that were accepted and not settled, and since when."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +31,15 @@ class Waiting:
     """What the read copy wants of the syncs, and how their last runs ended.
 
     `changes`: sync → operation → recipient, of what no guard holds back; a trigger stands for itself. `approved` are
-    the syncs whose plan somebody let pass.
+    the syncs whose plan somebody let pass, and `ran` says when each last ended a run.
     """
 
     changes: dict[str, dict[str, str]]
     seen: frozenset[str]
     approved: frozenset[str] = frozenset()
-    jobs: dict[str, set[str]] = field(default_factory=dict)
+    jobs: dict[str, Jobs] = field(default_factory=dict)
     pauses: dict[str, datetime] = field(default_factory=dict)
+    ran: dict[str, datetime] = field(default_factory=dict)
 
 
 def waiting(connection: duckdb.DuckDBPyConnection) -> Waiting:
@@ -65,6 +71,7 @@ def waiting(connection: duckdb.DuckDBPyConnection) -> Waiting:
         frozenset(approved),
         _jobs(connection),
         _pauses(connection),
+        _ran(connection),
     )
 
 
@@ -85,10 +92,14 @@ def due_syncs(landing: Path, wanted: Waiting, now: datetime) -> dict[str, list[s
         moved = _moved(rows)
         changes = wanted.changes.get(sync_name, {})
         todo = [op_id for op_id, key in changes.items() if key not in moved]
-        jobs = _open_jobs(wanted.jobs.get(sync_name, set()), rows)
-        if not todo and not jobs:
-            continue
         last = max(rows, key=lambda row: str(row["record_id"]), default=None)
+        before = (
+            datetime.fromisoformat(last["at"]) if last else wanted.ran.get(sync_name)
+        )
+        jobs = _open_jobs(wanted.jobs.get(sync_name, {}), rows)
+        asked = any(is_poll_due(at, PATIENCE, before, now) for at in jobs.values())
+        if not todo and not asked:
+            continue
         if _may_begin(last, wanted.pauses.get(sync_name), bool(todo), now):
             turn = str(int(now.timestamp() // PATIENCE.total_seconds()))
             mark = last["record_id"] if last else ""
@@ -133,15 +144,14 @@ def _moved(rows: list[dict[str, Any]]) -> set[str]:
     return set(moved.values())
 
 
-def _open_jobs(known: set[str], rows: list[dict[str, Any]]) -> set[str]:
+def _open_jobs(known: Jobs, rows: list[dict[str, Any]]) -> Jobs:
     """Jobs that were accepted and of which nothing else was heard."""
-    jobs = set(known)
+    jobs = dict(known)
     for row in rows:
         if row["kind"] == "outcome" and row["job"]:
+            jobs.pop(row["job"], None)
             if row["outcome"] == "accepted":
-                jobs.add(row["job"])
-            else:
-                jobs.discard(row["job"])
+                jobs[row["job"]] = datetime.fromisoformat(row["at"])
     return jobs
 
 
@@ -152,17 +162,25 @@ def _approved(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {name for (name,) in found.fetchall()}
 
 
-def _jobs(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+def _jobs(connection: duckdb.DuckDBPyConnection) -> dict[str, Jobs]:
     rows = connection.execute(
         """
-        select distinct sync_name, job from activation.fct_sync_attempts
+        select sync_name, job, min(settled_at) from activation.fct_sync_attempts
         where outcome = 'accepted' and job is not null
+        group by sync_name, job
         """
     ).fetchall()
-    jobs: dict[str, set[str]] = {}
-    for sync_name, job in rows:
-        jobs.setdefault(sync_name, set()).add(job)
+    jobs: dict[str, Jobs] = {}
+    for sync_name, job, at in rows:
+        jobs.setdefault(sync_name, {})[job] = at.replace(tzinfo=UTC)
     return jobs
+
+
+def _ran(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    rows = connection.execute(
+        """select sync_name, max("at") from raw.deliveries where kind = 'run' group by sync_name"""
+    ).fetchall()
+    return {sync_name: at.replace(tzinfo=UTC) for sync_name, at in rows}
 
 
 def _pauses(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]:

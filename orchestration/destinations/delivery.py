@@ -34,7 +34,7 @@ from orchestration.destinations.history import (
     Pending,
     since_plan,
 )
-from orchestration.destinations.possible import check_possible
+from orchestration.destinations.possible import check_place, check_possible
 from orchestration.destinations.receipts import Receipts, RunName, ended, settled
 from orchestration.destinations.summary import DeliverySummary
 from orchestration.destinations.waiting import (
@@ -94,6 +94,7 @@ def deliver(
         history = since_plan(
             landing_root, sync.sync_name, loaded_segments, account, known
         )
+        check_place(sync, account, history.known.accounts)
         run = _Run(sync, destination, writer, history, requests_per_batch, clock)
         run.work(changes, despite_pause)
         return run.summary

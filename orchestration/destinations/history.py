@@ -41,13 +41,15 @@ class Pause:
 @dataclass(frozen=True)
 class Known:
     """What the warehouse knew when the plan was made: of the sync, its jobs and approved plans; of its account, how
-    the last run ended and when it was last asked. `ran_at` is when the sync's own last run ended. `held_by` names a guard that holds the whole plan back."""
+    the last run ended and when it was last asked. `ran_at` is when the sync's own last run ended. `accounts` are where the
+    sync put anybody who may still be there. `held_by` names a guard that holds the whole plan back."""
 
     pending: Mapping[str, Pending] = field(default_factory=dict)
     approvals: frozenset[str] = frozenset()
     pause: Pause | None = None
     asked_at: datetime | None = None
     ran_at: datetime | None = None
+    accounts: frozenset[str] = frozenset()
     held_by: str | None = None
 
 
@@ -78,9 +80,10 @@ def since_plan(
     """Read the tail: every delivery of the sync, and of its account, in a segment the plan had not seen."""
     tail = list(read_tail(landing_root, "deliveries", set(loaded_segments)))
     own = [row for row in tail if row["sync_name"] == sync_name]
+    moving = _moving(own)
     same = [row for row in tail if row.get("account") == account] if account else []
     return History(
-        moved=_moved(own),
+        moved=frozenset(row["recipient_key"] for row in moving),
         told=frozenset(
             row["op_id"]
             for row in own
@@ -94,6 +97,7 @@ def since_plan(
             pending=_pending(known.pending, own),
             approvals=known.approvals
             | {row["op_id"] for row in own if row["kind"] == "approval"},
+            accounts=known.accounts | {row["account"] for row in moving},
             pause=_pause(known.pause, same),
             asked_at=_latest(known.asked_at, same),
             ran_at=_latest(known.ran_at, [row for row in own if row["kind"] == "run"]),
@@ -101,21 +105,18 @@ def since_plan(
     )
 
 
-def _moved(rows: Iterable[dict[str, Any]]) -> frozenset[str]:
-    recipients: dict[str, str] = {}
+def _moving(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row of each attempt that may have changed something, or whose outcome came late."""
+    attempts: dict[str, dict[str, Any]] = {}
     unchanged: set[str] = set()
     for row in rows:
         attempt = row["attempt_id"]
-        if row["kind"] == "attempt":
-            recipients[attempt] = row["recipient_key"]
-        elif row["kind"] == "outcome" and row["outcome"] == "retry":
+        if row["kind"] == "outcome" and row["outcome"] == "retry":
             unchanged.add(attempt)
-        elif row["kind"] == "outcome":
-            # One whose attempt the plan did see as unknown: the state moved all the same.
-            recipients[attempt] = row["recipient_key"]
-    return frozenset(
-        key for attempt, key in recipients.items() if attempt not in unchanged
-    )
+        elif row["kind"] in ("attempt", "outcome"):
+            # An outcome whose attempt the plan did see as unknown: the state moved all the same.
+            attempts[attempt] = row
+    return [row for attempt, row in attempts.items() if attempt not in unchanged]
 
 
 def _pending(

@@ -1,4 +1,8 @@
-"""Whether a destination can do what a sync asks of it, said in a sentence before anything is sent."""
+"""Whether a destination can do what a sync asks of it, and whether it is the one that was asked before, said in a
+sentence before anything is sent.
+"""
+
+from collections.abc import Collection
 
 from orchestration.destinations.base import Action, Destination, Mode, Sync
 
@@ -34,4 +38,14 @@ def check_possible(sync: Sync, destination: Destination) -> None:
         known = ", ".join(sorted(types))
         raise SyncImpossible(
             f"{sync.sync_name}: {destination.name} knows nobody by {sync.recipient_type} (it does by: {known})."
+        )
+
+
+def check_place(sync: Sync, account: str, accounts: Collection[str]) -> None:
+    """Raise SyncImpossible when the sync put people elsewhere, at `accounts`: nobody would ever take them back there."""
+    if elsewhere := sorted(set(accounts) - {account}):
+        raise SyncImpossible(
+            f"{sync.sync_name} leads to {account} now, but the people it put at {', '.join(elsewhere)} are still there. "
+            "Let it lead there again; to take them back, set its state to retired and publish; "
+            "then add a sync of another name for the new place."
         )

@@ -112,7 +112,10 @@ def _settings(
         return None
     missing: set[str] = set()
     filled = _filled(entry, environment, missing)
-    problems += [f"{name}: the environment has no {each}" for each in sorted(missing)]
+    problems += [
+        f"{name}: the environment has no {each}; set it for whatever runs this, or write ${{{each}:-…}} for a default"
+        for each in sorted(missing)
+    ]
     if missing:
         return None
     try:

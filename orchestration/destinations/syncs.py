@@ -7,6 +7,7 @@ names in it exist is judged where they are declared: audiences, purposes and att
 import csv
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from fnmatch import fnmatchcase as fnmatch
 from pathlib import Path
 from typing import get_args
 
@@ -66,6 +67,32 @@ def check_destinations(syncs: Iterable[Sync], known: Collection[str]) -> None:
         for sync in syncs
         if sync.destination not in known
     ]
+    if mistakes:
+        raise SyncsInvalid("\n".join(mistakes))
+
+
+def check_recipients(
+    syncs: Iterable[Sync], types: Path, given: Collection[str]
+) -> None:
+    """Raise SyncsInvalid for those that name their people by what nobody has: no type of the seed `types`, and none that
+    a source gives.
+    """
+    with types.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    spelled = {row["identifier_type"]: row["same_as"] for row in rows if row["same_as"]}
+    named = {row["identifier_type"] for row in rows} - spelled.keys() - {"*"}
+    kinds = [name for name in named if "*" in name]
+    known = sorted({"profile_id", *named, *given} - {*kinds})
+    mistakes = []
+    for sync in syncs:
+        by = sync.recipient_type
+        if by not in known and not any(fnmatch(by, kind) for kind in kinds):
+            near = spelled.get(by)
+            hint = f"did you mean {near}?" if near else _nearest(by, known, "")
+            mistakes.append(
+                f"syncs.csv ({sync.sync_name}): recipient_type: nobody is known by {by!r}; {hint} "
+                f"There are: {', '.join(known)}; another one is a row of {types.name}."
+            )
     if mistakes:
         raise SyncsInvalid("\n".join(mistakes))
 

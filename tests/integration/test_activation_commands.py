@@ -43,6 +43,8 @@ class Desk(Shop):
         declared.write_text(yaml.safe_dump({"destinations": [entry]}))
         seed = folder / "dbt/seeds/syncs.csv"
         seed.parent.mkdir(parents=True)
+        types = ROOT / "dbt_project/seeds/identifier_types.csv"
+        seed.with_name(types.name).write_text(types.read_text())
         row = self.sync.model_dump(mode="json")
         row["requests_per_minute"] = ""
         header = ",".join(row)
@@ -244,7 +246,8 @@ def test_a_sync_wakes_for_changes_for_the_end_of_a_pause_and_for_jobs(desk):
     assert not due(hours=2)
     assert due(hours=2, minutes=11)
     desk.refresh()
-    assert due(hours=2)
+    assert not due(hours=2, minutes=9)
+    assert due(hours=2, minutes=11)
     assert desk.run(hours=2).delivered == 1
     desk.refresh()
     assert not due(hours=9)

@@ -14,11 +14,12 @@ from ingestion.landing import new_record_id
 from orchestration.destinations import egress
 from orchestration.destinations.base import ActivationChange
 from orchestration.destinations.delivery import SyncBusy, plan_hash
+from orchestration.destinations.possible import SyncImpossible
 from orchestration.destinations.webhook import WebhookDestination, WebhookSettings
 from orchestration.warehouse.schema import contract_columns
 from tests.chaos_receiver import SECRET, ChaosReceiver
 from tests.integration.shop import Shop, people
-from tests.integration.tool import FAULTS
+from tests.integration.tool import FAULTS, Tool
 
 EVERYBODY = people(*range(10))
 FEWER = people(2, 3, 20)
@@ -404,6 +405,29 @@ def test_a_retired_sync_takes_back_everybody_it_put_there(shop):
     shop.run("ok", "applied_and_lost")
     shop.redeclare(state="retired", max_exit_percent=1, guard_floor=1)
     settles(shop, {})
+
+
+def test_a_sync_that_was_led_elsewhere_is_refused_until_everybody_was_taken_back(
+    shop, tmp_path
+):
+    elsewhere = Tool(tmp_path / "elsewhere.ndjson")
+    elsewhere.name = "elsewhere"
+    shop.wants(EVERYBODY)
+    shop.run()
+    shop.wants(FEWER)
+    plan = shop.warehouse.plan(shop.sync)
+    with pytest.raises(SyncImpossible, match=r"leads to elsewhere now, .* at tool"):
+        shop.deliver(*plan, tool=elsewhere)
+    assert elsewhere.asked == []
+    settles(shop, FEWER)
+    with pytest.raises(SyncImpossible, match="set its state to retired"):
+        shop.deliver(*plan, tool=elsewhere)
+    shop.redeclare(state="retired")
+    settles(shop, {})
+    shop.redeclare(state="active")
+    plan = shop.warehouse.plan(shop.sync)
+    assert shop.deliver(*plan, tool=elsewhere).is_complete
+    assert elsewhere.held == FEWER
 
 
 def test_a_merge_and_its_undoing_are_compensated(shop):

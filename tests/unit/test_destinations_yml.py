@@ -15,6 +15,7 @@ from orchestration.destinations.register import (
 from orchestration.destinations.syncs import (
     SyncsInvalid,
     check_destinations,
+    check_recipients,
     load_syncs,
 )
 from tests.changes import SYNC
@@ -150,6 +151,24 @@ def test_a_sync_that_leads_nowhere_is_told_the_nearest_destination():
     astray = SYNC.model_copy(update={"destination": "hubspott"})
     with pytest.raises(SyncsInvalid, match="'hubspott'; did you mean hubspot"):
         check_destinations([SYNC, astray], ["hubspot", "tool"])
+
+
+@pytest.mark.parametrize(
+    ("by", "hint"),
+    [
+        ("emial", "did you mean email?"),
+        ("customer_id", "did you mean user_id?"),
+        ("card", "There are: anonymous_id, device_id, email"),
+    ],
+)
+def test_a_sync_that_knows_people_by_what_nobody_has_is_told_the_nearest(by, hint):
+    types = PROJECT_ROOT / "dbt_project/seeds/identifier_types.csv"
+    astray = SYNC.model_copy(update={"recipient_type": by})
+    with pytest.raises(SyncsInvalid, match=re.escape(hint)):
+        check_recipients([SYNC, astray], types, ["loyalty_id"])
+    for right in ("loyalty_id", "ios.id", "profile_id", "hubspot_contact_id"):
+        fine = SYNC.model_copy(update={"recipient_type": right})
+        check_recipients([fine], types, ["loyalty_id"])
 
 
 def test_two_syncs_of_one_name_are_refused(tmp_path):

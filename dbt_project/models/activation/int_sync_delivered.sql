@@ -76,6 +76,7 @@ final as (
         proven.state = 'acked' as is_acked,
         is_resynced,
         proven.outcome = 'accepted' as is_pending,
+        proven.account,
         proven.attempt_id,
         proven.job,
         proven.payload_hash,

@@ -1,7 +1,8 @@
 {# What folding JSON values over time needs, per engine. Values are JSON texts, so 1 and "1" stay two. #}
 
-{# One row per leaf of a JSON object, to stand after a table in FROM: nested objects are flattened by dots, lists are
-   leaves. Read it as name.path and name.value (JSON text). Anything but an object has no leaves. #}
+{# One row per leaf of a JSON object, to stand last in FROM: nested objects are flattened by dots, lists are
+   leaves. Read it as name.path and name.value (JSON text). Anything but an object has no leaves. Sail cannot ask
+   for it in the WHERE beside. #}
 {% macro each_leaf(column, name) -%}
     {{ return(adapter.dispatch('each_leaf', 'millrace')(column, name)) }}
 {%- endmacro %}
@@ -24,13 +25,38 @@
     ) as {{ name }}
 {%- endmacro %}
 
-{# Spark has no walk over unknown keys: the object is opened level by level, as deep as the collector lets anything be. #}
+{# Spark has no walk over unknown keys: the object is opened level by level. It has no more levels than braces, and no
+   more than the door lets in. #}
 {% macro spark__each_leaf(column, name) -%}
-    {%- set opened = namespace(sql="transform(map_entries(cast(parse_json(" ~ column ~ ") as map<string, variant>)), e -> named_struct('path', e.key, 'value', to_json(e.value)))") -%}
-    {%- for level in range(8) -%}
-        {%- set opened.sql = "flatten(transform(" ~ opened.sql ~ ", p -> case when p.value like '{%' then transform(map_entries(cast(parse_json(p.value) as map<string, variant>)), e -> named_struct('path', p.path || '.' || e.key, 'value', to_json(e.value))) else array(p) end))" -%}
-    {%- endfor -%}
-    lateral view explode({{ opened.sql }}) {{ name }} as {{ name }}
+    lateral view explode(transform(
+        aggregate(
+            slice(
+                array({{ range(1, 16) | join(', ') }}),
+                1,
+                greatest(0, length({{ column }}) - length(replace({{ column }}, '{', '')) - 1)
+            ),
+            {{ json_entries(marked_json(column)) }},
+            (leaves, level) -> flatten(transform(
+                leaves,
+                leaf -> case
+                    when leaf.value like '{' || '%'
+                        then transform(
+                            {{ json_entries('leaf.value') }},
+                            inner_leaf -> named_struct('path', leaf.path || '.' || inner_leaf.path, 'value', inner_leaf.value)
+                        )
+                    else array(leaf)
+                end
+            ))
+        ),
+        leaf -> named_struct('path', {{ read_escapes('leaf.path') }}, 'value', {{ unmarked_json('leaf.value') }})
+    )) {{ name }} as {{ name }}
+{%- endmacro %}
+
+{% macro json_entries(text) -%}
+    transform(
+        map_entries(from_json({{ text }}, 'map<string,string>')),
+        entry -> named_struct('path', entry.key, 'value', entry.value)
+    )
 {%- endmacro %}
 
 {# The items of a JSON list, each as JSON text, as a list. #}
@@ -43,7 +69,12 @@
 {%- endmacro %}
 
 {% macro spark__json_elements(text) -%}
-    transform(cast(parse_json({{ text }}) as array<variant>), v -> to_json(v))
+    case
+        when {{ text }} like '[%'
+            then transform(
+                from_json({{ marked_json(text) }}, 'array<string>'), item -> {{ unmarked_json('item') }}
+            )
+    end
 {%- endmacro %}
 
 {# The list with only the first of equal items. #}

@@ -25,14 +25,14 @@
 
 {% macro spark__hash_bigint(text) -%}
     (
-        cast(
-            conv(
-                concat({% for byte in range(8) %}substring(md5({{ text }}), {{ 15 - 2 * byte }}, 2){{ ', ' if not loop.last }}{% endfor %}),
-                16,
-                -10
-            ) as bigint
-        ) & 9223372036854775807
+        ({{ spark_bytes(text, [8, 7, 6, 5]) }} & 2147483647) * 4294967296
+        + {{ spark_bytes(text, [4, 3, 2, 1]) }}
     )
+{%- endmacro %}
+
+{# These bytes of the MD5 of a text, counted from 1, read as one number. #}
+{% macro spark_bytes(text, places) -%}
+    cast(conv({% for place in places %}substring(md5({{ text }}), {{ 2 * place - 1 }}, 2){{ ' || ' if not loop.last }}{% endfor %}, 16, 10) as bigint)
 {%- endmacro %}
 
 {# A text of at most 15 hex digits as the number it writes. #}

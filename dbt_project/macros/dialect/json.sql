@@ -36,7 +36,7 @@
 {%- endmacro %}
 
 {% macro spark__json_items(column, path) -%}
-    from_json(get_json_object({{ column }}, '{{ path }}'), 'array<string>')
+    {{ json_elements("get_json_object(" ~ column ~ ", '" ~ path ~ "')") }}
 {%- endmacro %}
 
 {# The scalar at a path that is itself an expression. Dearer than json_text: the path is read per row. #}
@@ -75,5 +75,32 @@
 {%- endmacro %}
 
 {% macro spark__json_member(column, key) -%}
-    get_json_object({{ column }}, '$[\'' || {{ key }} || '\']')
+    try_element_at(from_json({{ column }}, 'map<string,string>'), {{ key }})
+{%- endmacro %}
+
+{#
+  Spark reads an object of unknown keys as a map of texts, in which "1" and 1 are the same. So before, every string value
+  is given a mark at both ends (U+FDD1), and escapes are kept from being read: \" is written as U+FDD2, \\ as U+FDD3, the
+  backslash of any other as U+FDD0. Unicode leaves these to programs; no text holds them. Only for JSON as it is landed,
+  without spaces.
+#}
+{% macro marked_json(text) -%}
+    {%- set escapes = "regexp_replace(" ~ text ~ ", '\\\\\\\\(.)', '\\uFDD0$1')" -%}
+    {%- set values = "regexp_replace(" ~ escapes ~ ", '\"((?:[^\"\\uFDD0]|\\uFDD0.)*)\"', '\"\\uFDD1$1\\uFDD1\"')" -%}
+    {%- set keys = "regexp_replace(" ~ values ~ ", '\"\\uFDD1([^\\uFDD1]*)\\uFDD1\":', '\"$1\":')" -%}
+    replace(replace({{ keys }}, '\uFDD0"', '\uFDD2'), '\uFDD0\\', '\uFDD3')
+{%- endmacro %}
+
+{# What marked_json made of one value, as the JSON text it was. #}
+{% macro unmarked_json(value) -%}
+    case
+        when {{ value }} is null then 'null'
+        when {{ value }} like '[%' or {{ value }} like '{' || '%'
+            then {{ read_escapes("replace(" ~ value ~ ", '\\uFDD1', '')") }}
+        else {{ read_escapes("replace(" ~ value ~ ", '\\uFDD1', '\"')") }}
+    end
+{%- endmacro %}
+
+{% macro read_escapes(text) -%}
+    replace(replace(translate({{ text }}, '\uFDD0', '\\'), '\uFDD2', '\\"'), '\uFDD3', '\\\\')
 {%- endmacro %}

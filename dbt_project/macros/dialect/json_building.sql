@@ -10,7 +10,22 @@
 {%- endmacro %}
 
 {% macro spark__json_object_of(fields) -%}
-    to_json(named_struct({% for key, value in fields.items() %}'{{ key }}', {{ value }}{{ ', ' if not loop.last }}{% endfor %}), map('ignoreNullFields', 'false'))
+    '{'
+    {%- for key, value in fields.items() %} || '"{{ key }}":' || {{ json_scalar(value) }}{{ " || ','" if not loop.last }}{% endfor %} || '}'
+{%- endmacro %}
+
+{# A text or a number as JSON text. #}
+{% macro json_scalar(value) -%}
+    {{ return(adapter.dispatch('json_scalar', 'millrace')(value)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_scalar(value) -%}
+    coalesce(cast(to_json({{ value }}) as varchar), 'null')
+{%- endmacro %}
+
+{# Inside a list, because Spark makes JSON of lists and objects only. #}
+{% macro spark__json_scalar(value) -%}
+    regexp_replace(to_json(array({{ value }})), '^.|.$', '')
 {%- endmacro %}
 
 {# A row as a JSON object, column by column; `alias` is the name that the row's table has in FROM. #}
@@ -36,7 +51,11 @@
 {%- endmacro %}
 
 {% macro spark__json_member_value(column, key) -%}
-    to_json(variant_get(parse_json({{ column }}), '$.' || {{ key }}, 'variant'))
+    {%- set members = "from_json(" ~ marked_json(column) ~ ", 'map<string,string>')" -%}
+    case
+        when map_contains_key({{ members }}, {{ key }})
+            then {{ unmarked_json("try_element_at(" ~ members ~ ", " ~ key ~ ")") }}
+    end
 {%- endmacro %}
 
 {# A JSON object of a list of members, each written as "key":value, in the order of their text. #}

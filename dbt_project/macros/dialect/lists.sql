@@ -13,7 +13,8 @@
     try_element_at({{ list }}, {{ n }})
 {%- endmacro %}
 
-{# One row per item, to stand after a table in FROM: from t {{ each('t.items', 'item') }}. Read it as item.item. #}
+{# One row per item, to stand last in FROM: from t {{ each('t.items', 'item') }}. Read it as item.item. Sail cannot ask
+   for it in the WHERE beside. #}
 {% macro each(list, name) -%}
     {{ return(adapter.dispatch('each', 'millrace')(list, name)) }}
 {%- endmacro %}

@@ -23,21 +23,26 @@
 {%- endmacro %}
 
 {% macro spark__create_scratch_as(name, sql) -%}
-    {%- do run_query('drop table if exists ' ~ scratch(name)) -%}
-    {%- do run_query('create table ' ~ scratch(name) ~ ' as ' ~ sql) -%}
+    {%- do run_statement('drop table if exists ' ~ scratch(name)) -%}
+    {%- do run_statement('create table ' ~ scratch(name) ~ ' ' ~ file_format_clause() ~ ' as ' ~ sql) -%}
 {%- endmacro %}
 
 {# Adds the rows of the query in the call block to a scratch table. #}
 {% macro append_scratch(name) -%}
-    {%- do run_query('insert into ' ~ scratch(name) ~ ' ' ~ caller()) -%}
+    {%- do run_statement('insert into ' ~ scratch(name) ~ ' ' ~ caller()) -%}
 {%- endmacro %}
 
 {% macro drop_scratch(names) -%}
     {%- for name in names -%}
-        {%- do run_query('drop table if exists ' ~ scratch(name)) -%}
+        {%- do run_statement('drop table if exists ' ~ scratch(name)) -%}
     {%- endfor -%}
 {%- endmacro %}
 
 {% macro count_scratch(name) -%}
     {{ return(run_query('select count(*) from ' ~ scratch(name)).columns[0].values()[0] | int) }}
+{%- endmacro %}
+
+{# A statement whose result nobody reads. #}
+{% macro run_statement(sql) -%}
+    {%- call statement(auto_begin=False) -%}{{ sql }}{%- endcall -%}
 {%- endmacro %}

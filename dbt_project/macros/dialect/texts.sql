@@ -23,7 +23,8 @@
 {%- endmacro %}
 
 {% macro spark__url_parameter(url, name) -%}
-    nullif(try_url_decode(regexp_extract({{ url }}, '[?&]{{ name }}=([^&#]*)', 1)), '')
+    {%- set given = "regexp_extract(" ~ url ~ ", '[?&]" ~ name ~ "=([^&#]*)', 1)" -%}
+    nullif(coalesce(try_url_decode({{ given }}), replace({{ given }}, '+', ' ')), '')
 {%- endmacro %}
 
 {# Whether a regular expression, which may itself be an expression, is found in a text. #}
@@ -36,5 +37,5 @@
 {%- endmacro %}
 
 {% macro spark__matches(text, pattern) -%}
-    {{ text }} rlike {{ pattern }}
+    ({{ text }} rlike {{ pattern }})
 {%- endmacro %}

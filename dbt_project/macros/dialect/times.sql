@@ -10,7 +10,7 @@
 {%- endmacro %}
 
 {% macro spark__epoch_micros(timestamp) -%}
-    unix_micros(cast({{ timestamp }} as timestamp))
+    unix_micros(cast({{ timestamp }} as timestamp_ltz))
 {%- endmacro %}
 
 {# The moment that a text names, as a UTC timestamp; NULL when it names none. A text without an offset is UTC. #}
@@ -23,7 +23,35 @@
 {%- endmacro %}
 
 {% macro spark__moment(text) -%}
-    cast(try_cast({{ text }} as timestamp_ltz) as timestamp_ntz)
+    case
+        when {{ text }} rlike '^ *[0-9]+-[0-9]+-[0-9]+' then cast(try_cast({{ text }} as timestamp_ltz) as timestamp_ntz)
+    end
+{%- endmacro %}
+
+{# The date so many days after a date. #}
+{% macro days_after(date, days) -%}
+    {{ return(adapter.dispatch('days_after', 'millrace')(date, days)) }}
+{%- endmacro %}
+
+{% macro duckdb__days_after(date, days) -%}
+    cast({{ date }} as date) + cast({{ days }} as integer)
+{%- endmacro %}
+
+{% macro spark__days_after(date, days) -%}
+    date_add(cast({{ date }} as date), cast({{ days }} as int))
+{%- endmacro %}
+
+{# Days from one date to another. #}
+{% macro days_between(earlier, later) -%}
+    {{ return(adapter.dispatch('days_between', 'millrace')(earlier, later)) }}
+{%- endmacro %}
+
+{% macro duckdb__days_between(earlier, later) -%}
+    cast(cast({{ later }} as date) - cast({{ earlier }} as date) as bigint)
+{%- endmacro %}
+
+{% macro spark__days_between(earlier, later) -%}
+    cast(datediff(cast({{ later }} as date), cast({{ earlier }} as date)) as bigint)
 {%- endmacro %}
 
 {# What the clocks show in a time zone at a UTC timestamp; NULL when there is no such zone. Spark has no list of zones:

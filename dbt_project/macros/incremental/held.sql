@@ -17,7 +17,7 @@
     {%- set stored = stored_relation(model_name) if execute -%}
     {%- set names = adapter.get_columns_in_relation(stored) | map(attribute='name') | list if stored else [] -%}
     {%- if columns | reject('in', names) | list -%}
-        select {% for name, type in columns.items() %}cast(null as {{ type }}) as {{ name }}{{ ', ' if not loop.last }}{% endfor %} where 1 = 0
+        select {% for name, type in columns.items() %}cast(null as {{ column_type(type) }}) as {{ name }}{{ ', ' if not loop.last }}{% endfor %} where 1 = 0
     {%- else -%}
         select {{ columns | join(', ') }} from {{ stored }}
     {%- endif -%}

@@ -33,7 +33,7 @@
         {{ return([]) }}
     {%- endif -%}
     {{ return(run_query(
-        "select input_name, column_name, mark from " ~ marks ~ " where model_name = '" ~ model_name
+        "select input_name, column_name, mark from " ~ rows_of_models(marks) ~ " where model_name = '" ~ model_name
         ~ "' and rules_id = '" ~ rules_id(model_name) ~ "'"
     ).rows) }}
 {%- endmacro %}
@@ -54,24 +54,24 @@
 {% macro remember(inputs) -%}
     {%- if execute -%}
         {%- do check_touched_now(config.get('meta', {}).get('touched')) -%}
-        {%- set marks = marks_relation() -%}
         {%- set rules = rules_id(model.name) -%}
-        {%- do run_query("delete from " ~ marks ~ " where model_name = '" ~ model.name ~ "'") -%}
+        {%- set rows = [] -%}
         {%- for input_name, column in inputs.items() -%}
-            {%- do run_query(
-                "insert into " ~ marks ~ " select '" ~ model.name ~ "', '" ~ input_name ~ "', '" ~ column
-                ~ "', coalesce(max(" ~ column ~ "), 0), '" ~ rules ~ "' from " ~ relation_of(input_name)
+            {%- do rows.append(
+                "select '" ~ model.name ~ "' as model_name, '" ~ input_name ~ "' as input_name, '" ~ column
+                ~ "' as column_name, coalesce(max(" ~ column ~ "), 0) as mark, '" ~ rules ~ "' as rules_id from " ~ relation_of(input_name)
             ) -%}
         {%- endfor -%}
+        {%- do replace_rows_of_model(marks_relation(), rows) -%}
     {%- endif -%}
 {%- endmacro %}
 
 {# The post-hook of a relation of touched keys: that it was evaluated in this run. #}
 {% macro remember_run() -%}
     {%- if execute -%}
-        {%- set marks = marks_relation() -%}
-        {%- do run_query("delete from " ~ marks ~ " where model_name = '" ~ model.name ~ "'") -%}
-        {%- do run_query("insert into " ~ marks ~ " values ('" ~ model.name ~ "', 'run', 'run', 0, '" ~ invocation_id ~ "')") -%}
+        {%- do replace_rows_of_model(marks_relation(), [
+            "select '" ~ model.name ~ "' as model_name, 'run' as input_name, 'run' as column_name, 0 as mark, '" ~ invocation_id ~ "' as rules_id"
+        ]) -%}
     {%- endif -%}
 {%- endmacro %}
 
@@ -79,7 +79,7 @@
 {% macro check_touched_now(touched) -%}
     {%- if touched -%}
         {%- set found = run_query(
-            "select 1 from " ~ marks_relation() ~ " where model_name = '" ~ touched ~ "' and rules_id = '" ~ invocation_id ~ "'"
+            "select 1 from " ~ rows_of_models(marks_relation()) ~ " where model_name = '" ~ touched ~ "' and rules_id = '" ~ invocation_id ~ "'"
         ) -%}
         {%- if found.rows | length == 0 -%}
             {{ exceptions.raise_compiler_error(
@@ -93,11 +93,9 @@
 {# Before a run: the table of marks, which two models that are built side by side could not both create. #}
 {% macro create_marks() -%}
     {%- if execute -%}
-        {%- set marks = marks_relation() -%}
-        {%- do run_query('create schema if not exists ' ~ marks.without_identifier()) -%}
-        {%- do run_query(
-            'create table if not exists ' ~ marks
-            ~ ' (model_name varchar(200), input_name varchar(200), column_name varchar(200), mark bigint, rules_id varchar(64))'
+        {%- do create_table_of_models(
+            marks_relation(),
+            'model_name varchar(200), input_name varchar(200), column_name varchar(200), mark bigint, rules_id varchar(64)'
         ) -%}
     {%- endif -%}
 {%- endmacro %}
@@ -160,7 +158,7 @@
 
 {# What sources/*.yml say is copied into raw.sources at each refresh, before dbt runs; views read it. #}
 {% macro declared_sources() -%}
-    {%- set relation = adapter.get_relation(target.database, 'raw', 'sources') -%}
+    {%- set relation = adapter.get_relation(target.get('database'), 'raw', 'sources') -%}
     {%- if relation is none -%}
         {{ return('') }}
     {%- endif -%}
@@ -192,7 +190,7 @@
 {%- endmacro %}
 
 {% macro marks_relation() -%}
-    {{ return(api.Relation.create(database=target.database, schema='staging', identifier='incremental_marks')) }}
+    {{ return(api.Relation.create(database=target.get('database'), schema='staging', identifier='incremental_marks')) }}
 {%- endmacro %}
 
 {% macro stored_marks() -%}

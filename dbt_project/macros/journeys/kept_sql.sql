@@ -4,20 +4,18 @@
 #}
 {% macro keep_sql() -%}
     {%- if execute -%}
-        {%- set text = model.compiled_code | replace(as_of(), 'cast({as_of} as timestamp)') | replace("'", "''") -%}
-        {%- do run_query("delete from " ~ kept_sql() ~ " where model_name = '" ~ model.name ~ "'") -%}
-        {%- do run_query("insert into " ~ kept_sql() ~ " values ('" ~ model.name ~ "', '" ~ text ~ "')") -%}
+        {%- set text = model.compiled_code | replace(as_of(), 'cast({as_of} as timestamp)') -%}
+        {%- do replace_rows_of_model(kept_sql(), ["select '" ~ model.name ~ "' as model_name, " ~ text_literal(text) ~ ' as sql_text']) -%}
     {%- endif -%}
 {%- endmacro %}
 
 {# Before a run: the table, which two models that are built side by side could not both create. #}
 {% macro create_kept_sql() -%}
     {%- if execute -%}
-        {%- do run_query('create schema if not exists ' ~ kept_sql().without_identifier()) -%}
-        {%- do run_query('create table if not exists ' ~ kept_sql() ~ ' (model_name ' ~ dbt.type_string() ~ ', sql_text ' ~ dbt.type_string() ~ ')') -%}
+        {%- do create_table_of_models(kept_sql(), 'model_name ' ~ dbt.type_string() ~ ', sql_text ' ~ dbt.type_string()) -%}
     {%- endif -%}
 {%- endmacro %}
 
 {% macro kept_sql() -%}
-    {{ return(api.Relation.create(database=target.database, schema='journeys', identifier='kept_sql')) }}
+    {{ return(api.Relation.create(database=target.get('database'), schema='journeys', identifier='kept_sql')) }}
 {%- endmacro %}

@@ -44,9 +44,11 @@ decisions as (
 numbered as (
     select
         decisions.*,
-        row_number() over (
-            partition by journey, candidate_id
-            order by is_pending asc, record_id asc
+        cast(
+            row_number() over (
+                partition by journey, candidate_id
+                order by is_pending asc, record_id asc
+            ) as bigint
         ) as decision_number,
         row_number() over (
             partition by journey, candidate_id

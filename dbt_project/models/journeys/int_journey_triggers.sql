@@ -42,6 +42,15 @@ due as (
     where not checks.is_quiet
 ),
 
+asked_of_profiles as (
+    select
+        due.journey,
+        due.candidate_id,
+        due.profile_id,
+        asked.asked as path
+    from due {{ each('due.payload_profile', 'asked') }}
+),
+
 told as (
     select
         journey,
@@ -52,8 +61,7 @@ told as (
     select
         journey,
         candidate_id,
-        '"instance_key":"'
-        || replace(replace(instance_key, '\', '\\'), '"', '\"') || '"' as member
+        '"instance_key":' || {{ json_scalar('instance_key') }} as member
     from due
     union all
     select
@@ -65,12 +73,15 @@ told as (
     from due {{ each('due.payload_trigger', 'asked') }}
     union all
     select
-        due.journey,
-        due.candidate_id,
-        '"' || asked.asked || '":' || coalesce(attributes.value, 'null') as member
-    from due {{ each('due.payload_profile', 'asked') }}
+        asked_of_profiles.journey,
+        asked_of_profiles.candidate_id,
+        '"' || asked_of_profiles.path || '":' || coalesce(attributes.value, 'null')
+            as member
+    from asked_of_profiles
     left join attributes
-        on due.profile_id = attributes.profile_id and asked.asked = attributes.path
+        on
+            asked_of_profiles.profile_id = attributes.profile_id
+            and asked_of_profiles.path = attributes.path
 ),
 
 payloads as (

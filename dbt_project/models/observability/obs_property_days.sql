@@ -104,30 +104,42 @@ typed as (
 
 -- How many different sets of identifiers one value stood in: a person has few in a day,
 -- a junk value has everybody's. What is blocked already does no harm.
-values_per_day as (
+given_values as (
     select
         arrived.source_id,
         arrived.received_date,
         arrived.happened_date,
         identifier.identifier.type as identifier_type,
         identifier.identifier.value as identifier_value,
-        count(*) as value_count,
-        count(distinct {{ identifiers_text('arrived.identifiers') }}) as set_count
+        {{ identifiers_text('arrived.identifiers') }} as identifiers_as_text
     from arrived {{ each('arrived.identifiers', 'identifier') }}
+),
+
+values_per_day as (
+    select
+        given_values.source_id,
+        given_values.received_date,
+        given_values.happened_date,
+        given_values.identifier_type,
+        given_values.identifier_value,
+        count(*) as value_count,
+        count(distinct given_values.identifiers_as_text) as set_count
+    from given_values
     left join blocked_identifiers
         on
-            lower(identifier.identifier.value) = blocked_identifiers.blocked_value
+            lower(given_values.identifier_value) = blocked_identifiers.blocked_value
             and blocked_identifiers.match = 'exact'
-            and blocked_identifiers.identifier_type in ('*', identifier.identifier.type)
+            and blocked_identifiers.identifier_type
+            in ('*', given_values.identifier_type)
     where
-        identifier.identifier.type not in ('anonymous_id', 'device_id')
+        given_values.identifier_type not in ('anonymous_id', 'device_id')
         and blocked_identifiers.blocked_value is null
     group by
-        arrived.source_id,
-        arrived.received_date,
-        arrived.happened_date,
-        identifier.identifier.type,
-        identifier.identifier.value
+        given_values.source_id,
+        given_values.received_date,
+        given_values.happened_date,
+        given_values.identifier_type,
+        given_values.identifier_value
 ),
 
 final as (

@@ -41,7 +41,7 @@ listings as (
 final as (
     select
         orders.order_id,
-        lines.line_number,
+        cast(lines.line_number as bigint) as line_number,
         orders.profile_id,
         lines.product_id,
         lines.name,

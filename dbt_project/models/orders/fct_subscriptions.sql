@@ -95,13 +95,7 @@ final as (
         folded.source_id,
         folded.last_evidence_at,
         folded.evidence_count,
-        cast(
-            {{ dbt.datediff(
-                'cast(' ~ as_of() ~ ' as date)',
-                'cast(folded.contract_ends_at as date)',
-                'day',
-            ) }} as bigint
-        ) as days_to_contract_end,
+        {{ days_between(as_of(), 'folded.contract_ends_at') }} as days_to_contract_end,
         folded.state = 'ended'
         or (
             folded.state <> 'unknown'

@@ -116,7 +116,6 @@ envelope_leaves as (
         replace(leaf.path, 'categoryPreferences.', '') as path,
         {{ json_text('leaf.value', '$') }} as sent_status
     from envelopes {{ each_leaf('envelopes.consent', 'leaf') }}
-    where leaf.value not in ('null', '""')
 ),
 
 from_envelopes as (
@@ -132,6 +131,7 @@ from_envelopes as (
         sent_status,
         cast(null as {{ dbt.type_string() }}) as sent_contact
     from envelope_leaves
+    where sent_status <> ''
 ),
 
 -- A letter box that does not exist, or a complaint, is a denial in so many words. A

@@ -100,7 +100,7 @@ trait_objects as (
     select * from row_traits
 ),
 
--- One row per leaf; an empty text says nothing.
+-- One row per leaf.
 leaves as (
     select
         trait_objects.record_id,
@@ -112,10 +112,9 @@ leaves as (
         leaf.path as sent_path,
         leaf.value as sent_value
     from trait_objects {{ each_leaf('trait_objects.traits', 'leaf') }}
-    where leaf.value <> '""'
 ),
 
--- Senders spell one attribute in many ways.
+-- Senders spell one attribute in many ways. An empty text says nothing.
 final as (
     select
         leaves.origin_id,
@@ -139,6 +138,7 @@ final as (
             lower(translate(leaves.sent_path, '_- ', ''))
             = attribute_paths.spelling
     left join sources on leaves.source_id = sources.source_id
+    where leaves.sent_value <> '""'
 )
 
 select * from final

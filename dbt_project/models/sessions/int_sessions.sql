@@ -152,7 +152,7 @@ sessions as (
 final as (
     select
         {{ sha256_hex(
-            "cast(session_key_id as varchar) || ':' || source_id || ':' || first_event_id"
+            "cast(session_key_id as " ~ dbt.type_string() ~ ") || ':' || source_id || ':' || first_event_id"
         ) }} as session_id,
         session_key_id,
         stretch_number,

@@ -94,7 +94,7 @@ touched_holders as (
 final as (
     select
         session_key_id,
-        cast(null as varchar) as holder
+        cast(null as {{ dbt.type_string() }}) as holder
     from touched_keys
     union all
     select

@@ -57,7 +57,9 @@ class Relation:
         return f"{self.schema}.{self.name}"
 
 
-def bring_home(settings: Settings, manifest: Path) -> dict[str, int]:
+def bring_home(
+    settings: Settings, manifest: Path, at_once: int = FETCHED
+) -> dict[str, int]:
     """Put the file in place; the rows of what came home, and of the tables that stay."""
     with cluster(settings) as connected, _draft(settings) as connection:
         relations = [*_relations(connected, settings, manifest)]
@@ -65,7 +67,7 @@ def bring_home(settings: Settings, manifest: Path) -> dict[str, int]:
         for relation in relations:
             connection.execute(f"create schema if not exists {relation.schema}")
             if relation.is_home:
-                rows[str(relation)] = _fetch(connected, connection, relation)
+                rows[str(relation)] = _fetch(connected, connection, relation, at_once)
         staying = [str(each) for each in relations if not each.is_home]
         rows |= _counted(
             connected, [str(r) for r in relations if not r.is_home and r.is_table]
@@ -157,7 +159,10 @@ def _there(connected: Cluster, schema: str) -> set[str]:
 
 
 def _fetch(
-    connected: Cluster, connection: duckdb.DuckDBPyConnection, relation: Relation
+    connected: Cluster,
+    connection: duckdb.DuckDBPyConnection,
+    relation: Relation,
+    at_once: int = FETCHED,
 ) -> int:
     """Copy a relation, in parts when it is large; how many rows it has."""
     table = connected.session.table(str(relation))
@@ -166,7 +171,7 @@ def _fetch(
         for name, kind in ((n, relation.kinds.get(n)) for n in table.columns)
     )
     verb, rows = f"create table {relation} as", 0
-    for part in _parts(connected, relation, table):
+    for part in _parts(connected, relation, table, at_once):
         fetched = part.toArrow()
         connection.register("fetched", fetched)
         connection.execute(f"{verb} select {columns} from fetched")
@@ -175,10 +180,12 @@ def _fetch(
     return rows
 
 
-def _parts(connected: Cluster, relation: Relation, table: Any) -> Iterator[Any]:
-    """The table in parts of about FETCHED rows, told apart by a hash of the whole row."""
+def _parts(
+    connected: Cluster, relation: Relation, table: Any, at_once: int
+) -> Iterator[Any]:
+    """The table in parts of about so many rows, told apart by a hash of the whole row."""
     ((rows,),) = connected.execute(f"select count(*) from {relation}").rows
-    count = -(-rows // FETCHED)
+    count = -(-rows // at_once)
     if count <= 1:
         yield table
         return

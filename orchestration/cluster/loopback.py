@@ -24,6 +24,7 @@ from orchestration.cluster.session import SESSION, ClusterMissing
 
 HOST = "127.0.0.1"
 CLUSTER = "standalone"
+OURS = ".millrace-cluster"
 # Of one worker. Valid: 1 core and 1g up; tasks of a refresh are small.
 WORKERS, CORES, MEMORY = 2, 1, "1g"
 DRIVER_MEMORY = "1g"
@@ -61,8 +62,7 @@ def up(folder: Path, master: str = CLUSTER) -> Running:
     """Start what is not up. Its files go into `folder`, which is its own and is emptied."""
     if running := status(folder):
         return running
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    _empty(folder)
     members: list[Member] = []
     try:
         url = _standalone(folder, members) if master == CLUSTER else master
@@ -74,6 +74,18 @@ def up(folder: Path, master: str = CLUSTER) -> Running:
     running = Running(f"sc://{HOST}:{port}", members)
     _state(folder).write_text(json.dumps(asdict(running)))
     return running
+
+
+def _empty(folder: Path) -> None:
+    """A folder of its own: what an earlier cluster left goes, anything else is somebody's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()) and not (folder / OURS).exists():
+        raise ClusterMissing(
+            f"{folder} holds {next(folder.iterdir()).name}: name a folder for the cluster alone."
+        )
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / OURS).touch()
 
 
 def status(folder: Path) -> Running | None:
@@ -272,7 +284,7 @@ def _obey(asked: argparse.Namespace) -> int:
         return 0
     if asked.verb == "run":
         with loopback(asked.folder, asked.master) as running:
-            environment = {**os.environ, **_variables(running)}
+            environment = {**os.environ, **environment_of(running)}
             done = subprocess.run(asked.command, env=environment, check=False)
             return done.returncode
     found = up(asked.folder, asked.master) if asked.verb == "up" else None
@@ -280,12 +292,13 @@ def _obey(asked: argparse.Namespace) -> int:
     if found is None:
         print("It is not up.")
         return 1
-    for name, value in _variables(found).items():
+    for name, value in environment_of(found).items():
         print(f"export {name}={value}")
     return 0
 
 
-def _variables(running: Running) -> dict[str, str]:
+def environment_of(running: Running) -> dict[str, str]:
+    """What has to be in the environment of whoever uses the cluster."""
     return {"MILLRACE_TARGET": "spark", "MILLRACE_SPARK_REMOTE": running.remote}
 
 

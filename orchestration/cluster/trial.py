@@ -1,0 +1,133 @@
+"""`python -m orchestration.cluster.trial`: this home's landing zone once more on a real cluster of this machine, compared.
+
+Brings the cluster up (loopback.py), loads a copy of the landing zone, builds every model as of the last refresh, holds
+each public table against the read copy, both ways and by type, and takes the cluster down. Exits with 1 when one differs.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+
+from ingestion.settings import Settings, settings
+from orchestration.cluster.loopback import environment_of, loopback
+from orchestration.logical_time import last_as_of
+from orchestration.resources import LEASHED, dbt_project
+from orchestration.warehouse.engines import built, load
+from orchestration.warehouse.schema import SESSION, read_copy
+
+PUBLIC = "dim_|fct_|audience_|activation_changes|obs_"
+
+
+def main() -> int:
+    house = settings()
+    with read_copy(house.published):  # says what to do when there is none
+        as_of = last_as_of(house)
+    with (
+        TemporaryDirectory(prefix="trial-") as folder,
+        loopback(Path(folder, "cluster")) as running,
+    ):
+        os.environ |= {**environment_of(running), "MILLRACE_COPY_EVENTS": "true"}
+        twin = settings().model_copy(
+            update={"home": Path(folder, "home"), "tenant": None}
+        )
+        shutil.copytree(house.landing, twin.landing)
+        told = build(twin, as_of)
+        print(f"built on {running.remote} in {told:.0f} s")
+        found = list(differences(house.published, twin.warehouse))
+    for sentence in found:
+        print(sentence)
+    print(
+        "No public table differs."
+        if not found
+        else f"{len(found)} public tables differ."
+    )
+    return bool(found)
+
+
+def build(home: Settings, as_of: datetime) -> float:
+    """Load, seeds, models and their data tests on the engine that the environment names; how long it took."""
+    started = time.monotonic()
+    print(f"loaded: {sum(load(home).rows.values())} rows", flush=True)
+    project = dbt_project(home)
+    command = [
+        *(sys.executable, str(LEASHED), "--quiet", "--log-level-file", "none"),
+        *("build", "--exclude-resource-type", "unit_test"),
+        *(
+            "--project-dir",
+            str(project.project_dir),
+            "--profiles-dir",
+            str(project.project_dir),
+        ),
+        *("--target-path", str(project.target_path)),
+    ]
+    environment = {**os.environ, "MILLRACE_AS_OF": as_of.isoformat()}
+    done = subprocess.run(command, env=environment, check=False)
+    if done.returncode:
+        raise SystemExit("dbt could not build it; what it said is above.")
+    built(home, project.manifest_path)
+    return time.monotonic() - started
+
+
+def differences(one: Path, other: Path) -> Iterator[str]:
+    """A sentence for each public table that is not the same in both files, without columns of the run itself."""
+    with duckdb.connect() as connection:
+        connection.execute(SESSION)
+        for name, file in (("one", one), ("other", other)):
+            quoted = str(file).replace("'", "''")
+            connection.execute(f"attach '{quoted}' as {name} (read_only)")
+        for table in _tables(connection):
+            left, right = (
+                _columns(connection, "one", table),
+                _columns(connection, "other", table),
+            )
+            if left != right:
+                yield f"{table}: columns {sorted(set(left) ^ set(right))}"
+                continue
+            names = ", ".join(f'"{name}"' for name, _ in left)
+            ((less, more),) = connection.execute(
+                f"""
+                select
+                    (select count(*) from (select {names} from one.{table} except all select {names} from other.{table})),
+                    (select count(*) from (select {names} from other.{table} except all select {names} from one.{table}))
+                """
+            ).fetchall()
+            if less or more:
+                yield f"{table}: {less} rows only in the first, {more} only in the second"
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    found = connection.execute(
+        f"""
+        select distinct table_schema || '.' || table_name from information_schema.tables
+        where table_catalog in ('one', 'other') and regexp_matches(table_name, '^({PUBLIC})')
+        order by 1
+        """
+    )
+    return [name for (name,) in found.fetchall()]
+
+
+def _columns(
+    connection: duckdb.DuckDBPyConnection, catalog: str, table: str
+) -> list[tuple[str, str]]:
+    """Names and types; a leading underscore says that a column is about the run."""
+    schema, _, name = table.partition(".")
+    return connection.execute(
+        """
+        select column_name, data_type from information_schema.columns
+        where table_catalog = ? and table_schema = ? and table_name = ? and not starts_with(column_name, '_')
+        order by column_name
+        """,
+        [catalog, schema, name],
+    ).fetchall()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,253 @@
+"""The warehouse on a cluster: loading exactly once, what comes home, whose it is. Sail stands in for Spark; see test_spark.py."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import orjson
+import pytest
+
+from ingestion.landing import archived_segments, sealed_segments
+from ingestion.settings import Settings
+from orchestration.cluster.home import bring_home, forget
+from orchestration.cluster.loading import load
+from orchestration.cluster.session import cluster
+from orchestration.cluster.tables import WrongCluster
+from orchestration.privacy.tombstones import Tombstone, hashes_of, key_of, put
+from orchestration.warehouse import ledger, loading
+from orchestration.warehouse.engines import books, distinct_events, landed
+from orchestration.warehouse.schema import StaysOnCluster, raw_tables, read_copy
+from tests.conftest import ROOT
+from tests.integration.lines import BAD, GOOD, phoned
+from tests.integration.sail import on_sail, sail
+from tests.landed import ask, event, land, line, platform, seal_text
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with sail(tmp_path_factory.mktemp("sail")) as started:
+        yield started
+
+
+def on_cluster(home: Settings, table: str, *columns: str) -> list[tuple]:
+    """Rows of a raw table, JSON parsed."""
+    kinds = raw_tables()[table]
+    names = columns or [name for name in kinds if not name.startswith("_")]
+    with cluster(home) as connected:
+        rows = connected.execute(f"select {', '.join(names)} from raw.{table}").rows
+    return sorted((_plain(row, [kinds[n] for n in names]) for row in rows), key=str)
+
+
+def in_file(home: Settings, table: str, *columns: str) -> list[tuple]:
+    kinds = raw_tables()[table]
+    names = columns or [name for name in kinds if not name.startswith("_")]
+    cast = ", ".join(
+        f'"{n}"::varchar' if kinds[n] == "uuid" else f'"{n}"' for n in names
+    )
+    rows = ask(home, f"select {cast} from raw.{table}")
+    return sorted((_plain(row, [kinds[n] for n in names]) for row in rows), key=str)
+
+
+def _plain(row: tuple, kinds: list[str]) -> tuple:
+    return tuple(
+        orjson.loads(value) if kind == "json" and value else value
+        for value, kind in zip(row, kinds, strict=True)
+    )
+
+
+def test_a_cluster_reads_and_refuses_the_lines_that_the_file_does(
+    tmp_path: Path, endpoint: str
+) -> None:
+    home = platform(tmp_path)
+    seal_text(home, b"".join(GOOD), "00-good")
+    seal_text(home, b"".join([*GOOD[:2], *BAD, phoned("p1"), phoned("p2")]), "01-mixed")
+    seal_text(home, b"", "02-empty")
+    seal_text(home, b"rubbish\n", "03-rubbish")
+    there = on_sail(home, endpoint)
+    result = load(there)
+    assert (result.segments, result.rejected["events"]) == (4, len(BAD) + 1)
+    loading.load(home)
+    assert on_cluster(there, "events") == in_file(home, "events")
+    assert on_cluster(there, "phone_numbers") == in_file(home, "phone_numbers")
+    columns = ("segment", "line", "raw")
+    rejects = on_cluster(there, "load_rejects", *columns)
+    assert rejects == in_file(home, "load_rejects", *columns)
+    columns = ("segment", "lines", "loaded", "rejected", "bytes", "sha256")
+    assert on_cluster(there, "loads", *columns) == in_file(home, "loads", *columns)
+    assert books(there) == ({**books(home)[0]}, [])
+    with landed(there) as connection:
+        assert ledger.received_per_source(connection)
+        assert "web_shop" in ledger.last_received(connection, "events")
+    assert distinct_events(there) == len(in_file(home, "events")) - 2
+    assert load(there).segments == 0
+
+
+def test_a_loader_killed_anywhere_leaves_every_record_on_the_cluster_once(
+    tmp_path: Path, endpoint: str
+) -> None:
+    home = platform(tmp_path)
+    for part in range(3):
+        seal_text(home, b"".join(line(f"e{part}{n}") for n in range(4)), f"0{part}")
+    land(home, event("e9"))
+    there = on_sail(home, endpoint)
+    _die(there, "loader.inserted")
+    assert on_cluster(there, "events") == []
+    with cluster(there) as connected:
+        unseen = connected.execute("select count(*) from raw.events__kept").rows
+    assert unseen == [(13,)]  # what was written is there, and nobody sees it
+    _die(there, "loader.committed")
+    assert len(sealed_segments(home.landing)) == 4
+    assert len(on_cluster(there, "events")) == 13
+    _die(there, "loader.archived")
+    assert load(there).finished == 4
+    found = [event_id for (event_id,) in on_cluster(there, "events", "event_id")]
+    assert found == sorted([f"e{p}{n}" for p in range(3) for n in range(4)] + ["e9"])
+    assert len(archived_segments(home.landing)) == 4
+    assert books(there)[1] == []
+
+
+def _die(home: Settings, point: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "MILLRACE_HOME": str(home.home),
+            "MILLRACE_SOURCES_DIR": str(home.sources_dir),
+            "MILLRACE_TARGET": home.target,
+            "MILLRACE_SPARK_REMOTE": home.spark_remote,
+            "MILLRACE_CRASH_AT": point,
+        },
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, f"{point} was not reached"
+
+
+LOAD = "from ingestion.settings import settings; from orchestration.cluster.loading import load; load(settings())"
+
+
+def test_segments_in_the_archive_are_read_where_the_cluster_can(
+    tmp_path: Path, endpoint: str
+) -> None:
+    home = platform(tmp_path / "one")
+    land(home, event("e1"), event("e2"))
+    loading.load(home)  # so the archive has it, compressed
+    there = on_sail(home, endpoint, spark_landing=str(tmp_path / "shared"))
+    assert load(there).rows["events"] == 2
+    assert not list(tmp_path.glob("shared/*"))
+
+
+def test_two_homes_do_not_load_into_one_catalog(tmp_path: Path, endpoint: str) -> None:
+    mine, other = platform(tmp_path / "mine"), platform(tmp_path / "other")
+    there = on_sail(mine, endpoint)
+    load(there)
+    theirs = other.model_copy(
+        update={"target": "sail", "spark_remote": there.spark_remote}
+    )
+    with pytest.raises(WrongCluster, match=r"holds the warehouse of .*/mine/home"):
+        load(theirs)
+
+
+LATER = datetime(2026, 6, 1)
+
+
+def test_who_is_erased_does_not_reach_the_cluster(
+    tmp_path: Path, endpoint: str
+) -> None:
+    home = platform(tmp_path)
+    ada, ben = [{"type": "email", "value": f"{n}@x.example"} for n in ("ada", "ben")]
+    land(home, event("of-ada", identifiers=[ada]), event("of-ben", identifiers=[ben]))
+    hashes = hashes_of(key_of(home), [("email", "ada@x.example")])
+    put(home, Tombstone("r1", "erasure", LATER, LATER, hashes))
+    there = on_sail(home, endpoint)
+    assert load(there).forbidden == 1
+    assert on_cluster(there, "events", "event_id") == [("of-ben",)]
+    with cluster(there) as connected:
+        kept = connected.execute("select event_id from raw.events__kept").rows
+    assert kept == [("of-ben",)]
+
+
+ORDERS = """
+    select
+        concat('o', id) as order_id,
+        '01a2012b-0000-7000-8000-000000000001' as record_id,
+        '{"a": 1}' as said,
+        cast(1.5 as decimal(18, 4)) as total,
+        timestamp_ntz'2026-01-31 12:00:00' as at
+    from range(25)
+"""
+MANIFEST = {
+    "nodes": {
+        name: {
+            "resource_type": "model",
+            "schema": schema,
+            "name": name,
+            "alias": name,
+            "config": {"materialized": "table"},
+            "depends_on": {"nodes": []},
+            "columns": {
+                column: {"name": column, "data_type": kind}
+                for column, kind in kinds.items()
+            },
+        }
+        for schema, name, kinds in [
+            (
+                "orders",
+                "fct_orders",
+                {"order_id": "varchar", "record_id": "uuid", "said": "json"},
+            ),
+            ("orders", "int_orders", {}),
+            ("orders", "fct_never_built", {}),
+            ("staging", "fct_events", {}),
+        ]
+    }
+}
+
+
+def test_what_people_ask_for_comes_home_and_events_stay(
+    tmp_path: Path, endpoint: str
+) -> None:
+    home = platform(tmp_path)
+    land(home, event("e1"))
+    there = on_sail(home, endpoint)
+    load(there)
+    with cluster(there) as connected:
+        for schema in ("orders", "staging"):
+            connected.execute(f"create schema {schema}")
+        for table in ("orders.fct_orders", "orders.int_orders"):
+            connected.execute(f"create table {table} as {ORDERS}")
+        connected.execute("create view staging.fct_events as select * from raw.events")
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps(MANIFEST))
+    rows = bring_home(there, manifest, at_once=10)
+    assert (rows["orders.fct_orders"], rows["orders.int_orders"]) == (25, 25)
+    with read_copy(there.warehouse) as copy:
+        orders = copy.sql("select distinct order_id from orders.fct_orders")
+        assert len(orders.fetchall()) == 25
+        kinds = [str(kind) for kind in copy.sql("from orders.fct_orders").types]
+        assert kinds == ["VARCHAR", "UUID", "JSON", "DECIMAL(18,4)", "TIMESTAMP"]
+        assert copy.sql("select loaded from raw.loads").fetchall() == [(1,)]
+        assert copy.sql("select sql_text from journeys.kept_sql").fetchall()
+    with (
+        pytest.raises(StaysOnCluster, match=r"raw\.events stays on the cluster"),
+        read_copy(there.warehouse) as copy,
+    ):
+        copy.execute("from raw.events")
+    with (
+        pytest.raises(duckdb.CatalogException, match="fct_never_built"),
+        read_copy(there.warehouse) as copy,
+    ):
+        copy.execute("from orders.fct_never_built")
+    everything = there.model_copy(update={"copy_events": True})
+    bring_home(everything, manifest)
+    assert ask(home, "select event_id from staging.fct_events") == [("e1",)]
+    forget(there)
+    with cluster(there) as connected:
+        assert not connected.has("raw.loads")
+        assert not connected.has("orders.fct_orders")

@@ -302,6 +302,6 @@ _WHO = """
     create or replace table profiles.dim_profiles (profile_id varchar, profile_kind varchar, last_seen_at timestamp);
     create or replace table activation.int_sync_delivered as
         select sync_name, recipient_key, max_by(profile_id, record_id) as profile_id,
-            not max_by(action = 'exit' and coalesce(outcome, '') = 'delivered', record_id) as is_present
+            max_by(account, record_id) as account, not max_by(action = 'exit' and coalesce(outcome, '') = 'delivered', record_id) as is_present
         from raw.deliveries where action is not null group by all;
 """

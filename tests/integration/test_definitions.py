@@ -377,6 +377,10 @@ def write_copy(home: Settings, changes: list[ActivationChange]) -> None:
             "create view activation.fct_sync_attempts as"
             " select *, \"at\" as settled_at from raw.deliveries where kind = 'attempt'"
         )
+        connection.execute(
+            "create table activation.int_sync_delivered"
+            " (sync_name varchar, account varchar, is_present boolean)"
+        )
         fields = list(ActivationChange.model_fields)
         kinds = {"is_blocked": "boolean", "generation": "bigint", "payload": "json"}
         columns = ", ".join(f"{name} {kinds.get(name, 'varchar')}" for name in fields)

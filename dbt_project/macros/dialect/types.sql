@@ -45,6 +45,6 @@
     {%- endfor -%}
 {%- endmacro %}
 
-{# Tables of files hold no constraints; the data tests ask the same. #}
-{% macro spark__persist_constraints(relation, model) -%}
+{# What dbt-spark does about constraints after a table is made. Files hold none; the data tests ask the same. #}
+{% macro persist_constraints(relation, model) -%}
 {%- endmacro %}

@@ -1,29 +1,25 @@
-"""One HTTP/1.1 exchange with an address that was checked, within its time, over a connection that is kept.
+"""One HTTP exchange with an address that was checked, within its time, over a connection that is kept.
 
 Belongs here: connecting, sending, reading a bounded answer, and whether a request can have arrived at all. Not here: where
-a request may go (egress) and what an answer proves (http_answers). It stands on the standard library because httpx takes
-four times as long for a request, which was most of what delivering a batch cost.
+a request may go (egress) and what an answer proves (http_answers). urllib3 takes a third of httpx's time for a request,
+and that was most of what delivering a batch cost.
 """
 
-import http.client
-import io
-import select
 import socket
 import ssl
 import time
-import zlib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from http.client import HTTPException
+from threading import Timer
 
 import httpx
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
 
 from orchestration.destinations.egress import Checked
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 # A connection that was idle for longer is not used again: servers drop idle ones, and what is sent on a dropped one is
 # unknown. Valid: 0 to a minute.
@@ -60,7 +56,9 @@ class Wire:
 
     def __init__(self, connect_seconds: float, answer_seconds: float) -> None:
         self._connect_seconds, self._answer_seconds = connect_seconds, answer_seconds
-        self._connection: _Connection | None = None
+        self._connection: HTTPConnection | None = None
+        self._leads_to: object = None
+        self._used_at = 0.0
 
     def ask(
         self,
@@ -75,14 +73,14 @@ class Wire:
         Raises NeverSent, Lost, and ValueError for a header that no request can carry.
         """
         connection, self._connection = self._connected(target), None
-        deadline = time.monotonic() + self._answer_seconds
         try:
-            reply = connection.ask(
-                target, method, content, headers, deadline, max_answer_bytes
-            )
+            with _ended_after(self._answer_seconds, connection):
+                reply = _asked(
+                    connection, target, method, content, headers, max_answer_bytes
+                )
             # One whose answer was not read to its end is of no use to the next request.
-            self._connection = connection
-        except (OSError, http.client.HTTPException, zlib.error) as error:
+            self._connection, self._used_at = connection, time.monotonic()
+        except (OSError, HTTPError, HTTPException) as error:
             raise Lost(_said(error)) from error
         finally:
             if self._connection is None:
@@ -94,120 +92,93 @@ class Wire:
             self._connection.close()
             self._connection = None
 
-    def _connected(self, target: Checked) -> "_Connection":
-        if self._connection is not None and self._connection.leads_to(target):
-            return self._connection
-        self.close()
-        connection = _Connection(target, self._connect_seconds)
-        try:
-            connection.connect()
-        except OSError as error:
-            connection.close()
-            raise NeverSent(_said(error)) from error
-        return connection
-
-
-class _Connection(http.client.HTTPConnection):
-    """To one checked address; TLS by the name that was asked for."""
-
-    def __init__(self, target: Checked, connect_seconds: float) -> None:
+    def _connected(self, target: Checked) -> HTTPConnection:
         url = target.url
-        port = url.port or (443 if url.scheme == "https" else 80)
-        super().__init__(url.host, port, timeout=connect_seconds)
-        self._target, self._used_at = target, time.monotonic()
-        self._end = _end(target)
-
-    def connect(self) -> None:
-        super().connect()
-        if self._target.url.scheme == "https":
-            name = self._target.server_name
-            self.sock = _trusting().wrap_socket(self.sock, server_hostname=name)
-
-    def leads_to(self, target: Checked) -> bool:
-        """Whether it goes there and is still open: what has something to say unasked was closed, or is out of step."""
-        idle = time.monotonic() - self._used_at
-        if self.sock is None or idle > KEPT_SECONDS or self._end != _end(target):
-            return False
-        poll = select.poll()
-        poll.register(self.sock, select.POLLIN)
-        return not poll.poll(0)
-
-    def ask(
-        self,
-        target: Checked,
-        method: str,
-        content: bytes,
-        headers: Mapping[str, str],
-        deadline: float,
-        max_bytes: int,
-    ) -> Reply:
-        self.sock.settimeout(_left(deadline))
-        path = target.url.raw_path.decode("ascii")
-        # Somebody who refuses a long body answers before it has arrived, and hangs up.
-        with suppress(ConnectionError):
-            self.request(method, path, content or None, headers)
-        self.response_class = partial(_Answer, deadline)  # type: ignore[assignment]
-        with self.getresponse() as answer:
-            if answer.status < 200:
-                raise http.client.HTTPException(f"interim answer {answer.status}")
-            given = {name.lower(): value for name, value in answer.headers.items()}
-            content = _plain(_read(answer, max_bytes), given, max_bytes)
-        self._used_at = time.monotonic()
-        return Reply(answer.status, given, content)
+        leads_to = url.scheme, url.netloc, target.host_header
+        kept = self._connection
+        if kept is not None:
+            idle = time.monotonic() - self._used_at
+            # What has something to say unasked was closed, or is out of step; it does not count as connected.
+            if (
+                leads_to == self._leads_to
+                and idle <= KEPT_SECONDS
+                and kept.is_connected
+            ):
+                return kept
+            self.close()
+        made = _connection(target, self._connect_seconds)
+        try:
+            made.connect()
+        except (OSError, HTTPError) as error:
+            made.close()
+            raise NeverSent(_said(error)) from error
+        self._leads_to = leads_to
+        return made
 
 
-class _Answer(http.client.HTTPResponse):
-    """An answer that has to end at a moment. The time limit of a socket bounds each of its pieces only."""
-
-    def __init__(self, deadline: float, sock: socket.socket, method: str) -> None:
-        super().__init__(sock, method=method)
-        self.fp = io.BufferedReader(_Timed(sock, self.fp.detach(), deadline))
-
-
-class _Timed(io.RawIOBase):
-    def __init__(self, sock: socket.socket, raw: io.RawIOBase, deadline: float) -> None:
-        self._sock, self._raw, self._deadline = sock, raw, deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer") -> int | None:
-        self._sock.settimeout(_left(self._deadline))
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
+def _connection(target: Checked, connect_seconds: float) -> HTTPConnection:
+    """To the checked address; TLS by the name that was asked for."""
+    url = target.url
+    if url.scheme != "https":
+        return HTTPConnection(url.host, url.port or 80, timeout=connect_seconds)
+    return HTTPSConnection(
+        url.host,
+        url.port or 443,
+        timeout=connect_seconds,
+        server_hostname=target.server_name,
+        ssl_context=_trusting(),
+    )
 
 
-def _left(deadline: float) -> float:
-    if (seconds := deadline - time.monotonic()) <= 0:
-        raise TimeoutError("the answer took too long")
-    return seconds
+def _asked(
+    connection: HTTPConnection,
+    target: Checked,
+    method: str,
+    content: bytes,
+    headers: Mapping[str, str],
+    max_bytes: int,
+) -> Reply:
+    path = target.url.raw_path.decode("ascii")
+    # Somebody who refuses a long body answers before it has arrived, and hangs up.
+    with suppress(ConnectionError):
+        connection.request(
+            method, path, content or None, headers, preload_content=False
+        )
+    answer = connection.getresponse()
+    try:
+        if answer.status < 200:
+            raise HTTPException(f"interim answer {answer.status}")
+        received = answer.read(max_bytes + 1, decode_content=True)
+        if len(received) > max_bytes:
+            raise HTTPException("the answer is too long")
+    finally:
+        answer.close()
+    given = {name.lower(): value for name, value in answer.headers.items()}
+    return Reply(answer.status, given, received)
 
 
-def _read(answer: http.client.HTTPResponse, max_bytes: int) -> bytes:
-    received = answer.read(max_bytes + 1)
-    if len(received) > max_bytes:
-        raise http.client.HTTPException("the answer is too long")
-    if answer.length:
-        raise http.client.IncompleteRead(received, answer.length)
-    return received
+@contextmanager
+def _ended_after(seconds: float, connection: HTTPConnection) -> Iterator[None]:
+    """Hangs up when the time is over. The time limit of a socket bounds each piece of an answer only."""
+    sock = connection.sock
+    sock.settimeout(seconds)
+    hung_up = []
 
+    def hang_up() -> None:
+        hung_up.append(True)
+        with suppress(OSError):
+            # Below TLS, whose own way of ending would wait for the other side.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
-def _plain(received: bytes, headers: Mapping[str, str], max_bytes: int) -> bytes:
-    """Unpacked, should somebody have packed it although asked not to."""
-    if headers.get("content-encoding", "identity") not in ("gzip", "deflate"):
-        return received
-    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)
-    plain = unpacking.decompress(received, max_bytes)
-    if unpacking.unconsumed_tail:
-        raise http.client.HTTPException("the answer is too long")
-    return plain
-
-
-def _end(target: Checked) -> tuple[str, bytes, str]:
-    return target.url.scheme, target.url.netloc, target.host_header
+    timer = Timer(seconds, hang_up)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        if hung_up:
+            raise TimeoutError("the answer took too long")
 
 
 @lru_cache(maxsize=1)

@@ -1,15 +1,23 @@
 """One exchange against servers that break the protocol in ways no library of servers does."""
 
+import datetime
 import socket
+import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from threading import Thread
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from orchestration.destinations import egress
+from orchestration.destinations import wire as wires
 from orchestration.destinations.exchange import Exchange, HttpSettings, NotDone
 from orchestration.destinations.wire import Lost, NeverSent, Wire
 
@@ -133,3 +141,70 @@ def test_a_secret_that_no_header_can_carry_is_a_sentence_and_nothing_is_sent():
         assert "look for line breaks" in (answer.stop or "")
         assert exchange.ask("POST", url, b"body").content == b"ok"
         exchange.close()
+
+
+def certified(name: str, folder: Path) -> Path:
+    """A key and a certificate for a name that the key itself has signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "both.pem"
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return file
+
+
+@pytest.mark.parametrize(
+    ("name", "trusts", "arrives"),
+    [("localhost", True, True), ("other", True, False), ("localhost", False, False)],
+    ids=["its own name", "another name", "nobody vouches for it"],
+)
+def test_whoever_cannot_prove_the_name_that_was_asked_for_gets_nothing(
+    wire, tmp_path, monkeypatch, name, trusts, arrives
+):
+    file = certified(name, tmp_path)
+    if trusts:
+        trusted = ssl.create_default_context(cafile=file)
+        monkeypatch.setattr(wires, "_trusting", lambda: trusted)
+    proving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    proving.load_cert_chain(file)
+
+    def over_tls(connection: socket.socket) -> None:
+        with proving.wrap_socket(connection, server_side=True) as secured:
+            hear(secured)
+            secured.sendall(DONE)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with suppress(OSError):
+                over_tls(connection)
+
+        serving = Thread(target=serve)
+        serving.start()
+        url = f"https://localhost:{listening.getsockname()[1]}/"
+        target = egress.checked(url, ["localhost"])
+        assert target.url.host == "127.0.0.1"
+        refuses = pytest.raises(NeverSent, match="certificate")
+        with nullcontext() if arrives else refuses:
+            reply = wire.ask(target, "POST", b"body", {"Host": target.host_header}, 99)
+            assert reply.content == b"ok"
+        serving.join()

@@ -23,7 +23,7 @@ from ingestion.collector.server import listen, serve
 from ingestion.connectors import load_sources
 from ingestion.contracts import schemas
 from ingestion.contracts.clock import read_moment
-from ingestion.contracts.refusals import IGNORED_TOPIC
+from ingestion.contracts.refusals import WITHOUT_CONTENTS
 from ingestion.contracts.triggers import load_triggers
 from ingestion.front_door import check_declarations, mappings, webhook_sources
 from ingestion.settings import settings
@@ -112,7 +112,7 @@ def list_rejects(given: argparse.Namespace) -> int:
     done = rejects.replayed(root)
     for row in rejects.find(root, _wanted(given)):
         state = "replayed" if row["record_id"] in done else "open"
-        if row["code"] == IGNORED_TOPIC:
+        if row["code"] in WITHOUT_CONTENTS:
             state = "passed over"
         counts[row["source_id"], row["code"], state] += 1
         if state == "open" or given.all:

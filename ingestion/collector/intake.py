@@ -16,7 +16,7 @@ from ingestion.collector.limits import (
 from ingestion.collector.parsing import encode, encode_anything
 from ingestion.contracts import Event, Landed, Reject
 from ingestion.contracts.base import JsonObject
-from ingestion.contracts.refusals import Fault, Refused
+from ingestion.contracts.refusals import COLLECTION_REFUSED, Fault, Refused
 from ingestion.contracts.shapes import Origin
 from ingestion.contracts.wire import content, read_event
 from ingestion.landing import new_record_id
@@ -94,7 +94,10 @@ def _encoded(call: Any, limits: Limits) -> bytes:
 def reject(
     refusal: Refused, raw: bytes, origin: Origin, item: int | None = None
 ) -> Reject:
-    """The record of a refusal, with the bytes as they came."""
+    """The record of a refusal, with the bytes as they came, unless those are what must not be kept."""
+    if refusal.code == COLLECTION_REFUSED:
+        origin = replace(origin, user_agent=None, headers={}, context={})
+        raw = b""
     try:
         encoding, text = "utf-8", raw.decode("utf-8")
     except UnicodeDecodeError:

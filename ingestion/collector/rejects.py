@@ -26,7 +26,7 @@ from ingestion.collector.webhooks import WebhookSource, message_events, numbered
 from ingestion.contracts import Event
 from ingestion.contracts.clock import read_moment
 from ingestion.contracts.mappings import AS_IT_COMES, EventMapping
-from ingestion.contracts.refusals import IGNORED_TOPIC, Fault, Refused
+from ingestion.contracts.refusals import WITHOUT_CONTENTS, Fault, Refused
 from ingestion.contracts.shapes import Origin
 from ingestion.contracts.triggers import Triggers
 from ingestion.landing import LandingWriter, read_tail
@@ -38,7 +38,7 @@ GROUP = 500
 """Events landed together."""
 
 DONE = "replayed before"
-UNKEPT = "it was ignored when it came, so its contents were not kept"
+UNKEPT = "its contents were not kept when it came"
 IGNORED = "its topic is ignored by now"
 EXTRACT = "a row of an extract; the next pull reads it again"
 
@@ -201,7 +201,7 @@ def replay(
         if not (row["endpoint"] or "").startswith("/"):
             result.skipped.append((record_id, EXTRACT))
             continue
-        if row["code"] == IGNORED_TOPIC:
+        if row["code"] in WITHOUT_CONTENTS:
             result.skipped.append((record_id, UNKEPT))
             continue
         if landed and row["item"] is not None:

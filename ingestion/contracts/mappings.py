@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ingestion.contracts.collection import Collection
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]*$")]
 Place = Annotated[str, Field(pattern=r"^(properties|traits|context)\..+$")]
 
@@ -20,6 +22,8 @@ class EventMapping(BaseModel):
     """Identifier type → its place in the event, such as `loyalty_id: properties.card_number`."""
     identity: Name | None = None
     """The type of an `identity` that comes without one; by its form if unset."""
+    collection: Collection | None = None
+    """What is kept of an event whose consent refuses collection; everything if unset."""
 
     def found(
         self, properties: Any, traits: Any, context: Any

@@ -8,6 +8,10 @@ from pydantic import ValidationError
 IGNORED_TOPIC = "ignored_topic"
 """The code of what was passed over because its source says so: a row without the bytes, that it can be counted."""
 
+COLLECTION_REFUSED = "collection_refused"
+"""The code of an event that was not kept because somebody refused to be watched: a row without the bytes, too."""
+WITHOUT_CONTENTS = (IGNORED_TOPIC, COLLECTION_REFUSED)
+
 
 @dataclass(frozen=True)
 class Fault:

@@ -124,30 +124,33 @@ def read_event(call: JsonObject, origin: Origin, record_id: UUID) -> Event:
     _check_recipient(draft, identifiers)
     times = _times(call, fields, origin)
     event_id = given_event_id(call, origin, fields.event_id)
+    said = {
+        "record_id": record_id,
+        "contract": draft.contract,
+        "contract_version": draft.contract_version,
+        "source_id": origin.source_id,
+        "received_at": origin.received_at,
+        "event_id": event_id or _derived_id(call, origin, record_id),
+        "type": draft.type,
+        "name": draft.name,
+        "occurred_at": times.occurred_at,
+        "sent_at": times.sent_at,
+        "original_timestamp": times.original_timestamp,
+        "identifiers": without_repeats(identifiers),
+        "properties": draft.properties,
+        "traits": draft.traits,
+        "context": context,
+        "channel": _channel(call, origin),
+        "consent": _consent(call, context),
+        "shape": draft.shape,
+        "flags": list(dict.fromkeys([*flags, *draft.flags, *times.flags])),
+    }
+    collection = origin.mapping.collection
+    if collection and collection.is_refused(said):
+        places = tuple(origin.mapping.identifiers.values())
+        said = collection.kept(said, places)
     try:
-        return Event.model_validate(
-            {
-                "record_id": record_id,
-                "contract": draft.contract,
-                "contract_version": draft.contract_version,
-                "source_id": origin.source_id,
-                "received_at": origin.received_at,
-                "event_id": event_id or _derived_id(call, origin, record_id),
-                "type": draft.type,
-                "name": draft.name,
-                "occurred_at": times.occurred_at,
-                "sent_at": times.sent_at,
-                "original_timestamp": times.original_timestamp,
-                "identifiers": without_repeats(identifiers),
-                "properties": draft.properties,
-                "traits": draft.traits,
-                "context": context,
-                "channel": _channel(call, origin),
-                "consent": _consent(call, context),
-                "shape": draft.shape,
-                "flags": list(dict.fromkeys([*flags, *draft.flags, *times.flags])),
-            }
-        )
+        return Event.model_validate(said)
     except ValidationError as error:
         raise from_pydantic(error, draft.spelling) from None
 

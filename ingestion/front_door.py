@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from ingestion.collector.app import create_app
 from ingestion.collector.door import Door
 from ingestion.collector.keys import KeyStore
+from ingestion.collector.metrics import deliveries_file
 from ingestion.collector.oauth import Issuers, load_issuers
 from ingestion.collector.tenants import HOUSE, Tenant, Tenants
 from ingestion.collector.webhooks import WebhookSource, missing_secrets
@@ -22,6 +23,7 @@ from ingestion.contracts.base import JsonObject
 from ingestion.contracts.mappings import EventMapping
 from ingestion.contracts.triggers import load_triggers
 from ingestion.landing import LandingWriter, recover
+from ingestion.logs import keep_lines
 from ingestion.settings import TENANT, Settings, settings
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,7 @@ def application() -> FastAPI:
     First it seals what a crash left open. Raises ValueError, with every mistake, when a declaration is mistaken.
     """
     where = settings()
+    keep_lines(where)
     known = [each.name for each in where.tenants.glob("*/")]
     issuers = Issuers(load_issuers(where.issuers_file))
     tenants = Tenants(opened(where), lambda name: opened_tenant(where, name), known)
@@ -65,6 +68,7 @@ def opened(where: Settings) -> Tenant:
         webhooks=webhooks,
         mappings=mappings(declared),
         sources=[described(source, webhooks, prefix) for source in declared],
+        deliveries=deliveries_file(where.published),
     )
 
 

@@ -5,6 +5,7 @@ listing) are `ingestion.segments`; its readers are offered here too, so that one
 """
 
 import asyncio
+import logging
 import queue
 import threading
 import time
@@ -20,6 +21,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from ingestion.logs import about
 from ingestion.segments import (
     Disk,
     OpenSegment,
@@ -44,6 +46,8 @@ __all__ = [
     "recover",
     "sealed_segments",
 ]
+
+log = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
 
@@ -291,6 +295,8 @@ class LandingWriter:
             segment.seal()
         except OSError as error:
             self._error, self._failed_at = error, time.monotonic()
+        else:
+            log.info("sealed", extra=about(stream=stream, segment=segment.path.stem))
 
 
 def _settle(group: Sequence[_Submission], error: Exception | None) -> None:

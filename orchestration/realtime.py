@@ -5,20 +5,25 @@ stands by and takes over when the tick ends. What a step does is orchestration/r
 """
 
 import fcntl
+import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 
+from ingestion.logs import about, keep_lines
 from ingestion.settings import Settings, settings
 from orchestration.destinations.summary import DeliverySummary
 from orchestration.journeys import load_journeys
 from orchestration.relay.copy import CopyTooOldError
 from orchestration.relay.pulse import Pulse
 from orchestration.relay.relay import Looked, Relay
+
+log = logging.getLogger(__name__)
 
 # A tick that takes a minute counts as failed and goes on beside the next one. Valid: 5 to 55.
 TICK_SECONDS = 50.0
@@ -42,6 +47,7 @@ def relay_sensor(name: str) -> dg.SensorDefinition:
     def relaying(
         context: dg.SensorEvaluationContext,
     ) -> dg.SensorResult | dg.SkipReason:
+        keep_lines(settings())
         done = list(relayed(settings(), TICK_SECONDS))
         if not done:
             return dg.SkipReason("Nothing came, or the other one of the pair was here.")
@@ -64,9 +70,17 @@ def relayed(home: Settings, seconds: float) -> Iterator[Looked]:
                 return
             pulse.beat()
             if looked:
+                _log(looked)
                 yield looked
             else:
                 time.sleep(POLL_SECONDS)
+
+
+def _log(looked: Looked) -> None:
+    for journey, count in Counter(name for name, _ in looked.outcomes).items():
+        log.info("decided", extra=about(journey=journey, decided=count))
+    for summary in looked.deliveries:
+        log.info("relayed", extra=about(**summary.numbers()))
 
 
 def _relay(home: Settings) -> Relay:

@@ -203,7 +203,9 @@ class Door:
         whose = key.tenant or None if key else HOUSE
         if key and set(key.scopes) == {"tracker"}:
             raise problem(403, "forbidden", "the keys of web pages can only send")
-        return self.metrics.text(self.tenants.is_healthy, whose)
+        counted = self.metrics.text(self.tenants.is_healthy, whose)
+        tenant = self._tenant(key) if key else self.tenants.house
+        return counted + tenant.told_of_deliveries()
 
     async def _receive(
         self, request: Request, call_type: EventType | None = None

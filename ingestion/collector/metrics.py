@@ -8,6 +8,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import prometheus_client as prometheus
@@ -24,6 +25,11 @@ CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST
 PASSED_OVER = ("duplicate", "ignored")
 """Results of what was answered without an event being landed."""
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+
+
+def deliveries_file(published: Path) -> Path:
+    """What orchestration says of its deliveries, for us to pass on: beside the read copy."""
+    return published.with_name("deliveries.prom")
 
 
 class Tally:

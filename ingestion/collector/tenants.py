@@ -7,7 +7,9 @@ leads to one tenant, and everything that is looked up for a request is looked up
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ingestion.collector.webhooks import WebhookSource
 from ingestion.contracts.base import JsonObject
@@ -33,9 +35,16 @@ class Tenant:
     webhooks: Mapping[str, WebhookSource] = field(default_factory=dict)
     mappings: Mapping[str, EventMapping] = field(default_factory=dict)
     sources: Sequence[JsonObject] = ()
+    deliveries: Path | None = None  # what is told of them, if anybody does
 
     def mapping(self, source_id: str) -> EventMapping:
         return self.mappings.get(source_id, AS_IT_COMES)
+
+    def told_of_deliveries(self) -> bytes:
+        """As it was left for us; nothing, where nobody left anything."""
+        with suppress(OSError):
+            return self.deliveries.read_bytes() if self.deliveries else b""
+        return b""
 
     def label(self, source_id: str) -> str:
         """The source as it is told apart from those of others, in the metrics."""

@@ -48,6 +48,13 @@ class DeliverySummary:
         is_left = self.held or self.put_off or self.total("retry")
         return not self.stopped and not self.waits_until and not is_left
 
+    def numbers(self) -> dict[str, str | int]:
+        """For a line of the log."""
+        found: dict[str, str | int] = {"sync": self.sync_name, "planned": self.planned}
+        for (_, kind), n in self.outcomes.items():
+            found[kind] = int(found.get(kind, 0)) + n
+        return found | {"held": self.held.total(), "requests": self.requests}
+
     def sentence(self) -> str:
         """One line for a person."""
         if self.waits_until:

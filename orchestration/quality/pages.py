@@ -242,4 +242,6 @@ def _page(title: str, about: str, body: str) -> str:
 
 def _t(value: object, letters: int = 300) -> str:
     """Text, and nothing but text."""
-    return escape(visible("-" if value is None else str(value), letters), quote=True)
+    return escape(
+        visible("-" if value is None else str(value).strip(), letters), quote=True
+    )

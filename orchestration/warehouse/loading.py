@@ -4,6 +4,7 @@ One transaction holds the rows of a segment and its row in raw.loads, so a crash
 never half. Reading files is segments.py, telling good lines from bad isolating.py, table shapes schema.py.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from ingestion.connectors.declarations import Source
 from ingestion.connectors.loading import load_sources
 from ingestion.contracts import STREAMS
 from ingestion.crash_points import reached
+from ingestion.logs import about
 from ingestion.segments import archived_segment
 from ingestion.settings import Settings
 from orchestration.journeys import load_journeys
@@ -36,6 +38,8 @@ from orchestration.warehouse.schema import (
     warehouse,
 )
 from orchestration.warehouse.segments import Measured, archive, lines, measure
+
+log = logging.getLogger(__name__)
 
 # One statement for many files, but a transaction that fits into memory and a crash that costs little.
 BATCH_BYTES = 256 << 20
@@ -245,6 +249,12 @@ def _load(loader: Loader, batch: list[Measured], is_sieved: bool = False) -> Non
     _count(connection, batch[0].stream, first, result)
     result.segments += len(batch)
     for segment in batch:
+        log.info(
+            "loaded",
+            extra=about(
+                stream=segment.stream, segment=segment.name, bytes=segment.bytes
+            ),
+        )
         if not segment.is_archived:
             archive(segment, settings.landing)
     return None

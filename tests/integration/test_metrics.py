@@ -1,11 +1,13 @@
-"""Several workers count together: whichever answers knows what all of them did."""
+"""Several workers count together: whichever answers knows what all of them did, and passes on what is told of deliveries."""
 
 from pathlib import Path
 
 import httpx
 
 from ingestion.collector.keys import KeyStore
+from ingestion.collector.metrics import deliveries_file
 from ingestion.collector.server import running
+from ingestion.settings import Settings
 
 
 def test_any_worker_answers_for_all(tmp_path: Path) -> None:
@@ -20,3 +22,8 @@ def test_any_worker_answers_for_all(tmp_path: Path) -> None:
             text = httpx.get(f"{url}/metrics").text
             accepted = 'millrace_events_total{outcome="accepted",source="shop"} 30.0'
             assert accepted in text.splitlines()
+        told = 'millrace_deliveries{sync="to_tool",outcome="delivered"} 3.0'
+        left = deliveries_file(Settings(home=tmp_path).published)
+        left.parent.mkdir()
+        left.write_text(f"{told}\n")
+        assert told in httpx.get(f"{url}/metrics").text.splitlines()

@@ -1,5 +1,6 @@
 """`python -m orchestration.run` and `orchestration.summary`: to the end, killed in the middle, and stopped by a mistake."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ingestion.logs import log_file
 from ingestion.settings import Settings
 from orchestration.instance import dagster_home
 from orchestration.progress import last_run
@@ -120,6 +122,14 @@ def test_what_is_received_again_changes_nothing_and_the_summary_says_so(
     assert "Nothing changed, nothing published" in told.stdout
     (row,) = [row for row in told.stdout.splitlines() if "web_shop" in row]
     assert row.split() == ["web_shop", "events", "10", "5", "5", "0"]
+    said = [json.loads(line) for line in log_file(home.home).read_text().splitlines()]
+    loaded = [line for line in said if line["message"] == "loaded"]
+    assert {line["stream"] for line in loaded} >= {"events"}
+    assert {line["job_name"] for line in loaded} == {"daily_refresh"}
+    assert {line["step_key"] for line in loaded} == {"load_landing"}
+    report = last_run(home)
+    assert report
+    assert report.run_id in {line["run_id"] for line in loaded if line["segment"]}
 
 
 def test_a_contradiction_fails_the_run_with_a_sentence_and_loads_nothing(
@@ -134,6 +144,10 @@ def test_a_contradiction_fails_the_run_with_a_sentence_and_loads_nothing(
     assert "was loaded before with other bytes" in done.stderr
     assert "Traceback" not in done.stderr
     assert "FAILED" in done.stdout
+    said = [json.loads(line) for line in log_file(home.home).read_text().splitlines()]
+    assert any(
+        each["level"] == "error" and each["step_key"] == "load_landing" for each in said
+    )
 
 
 @pytest.mark.prove

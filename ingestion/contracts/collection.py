@@ -15,7 +15,23 @@ from ingestion.contracts.refusals import COLLECTION_REFUSED, Fault, Refused
 
 # As the seed consent_words has them; a test compares.
 DENIED = frozenset(
-    ["cleaned", "denied", "deny", "false", "n", "no", "opt_out", "opted_out", "redacted", "refused", "rejected", "revoked", "unsubscribed", "withdrawn", "0"]
+    [
+        "cleaned",
+        "denied",
+        "deny",
+        "false",
+        "n",
+        "no",
+        "opt_out",
+        "opted_out",
+        "redacted",
+        "refused",
+        "rejected",
+        "revoked",
+        "unsubscribed",
+        "withdrawn",
+        "0",
+    ]
 )
 # What of the context says nothing about who it was.
 IMPERSONAL = ("campaign", "consent", "library", "locale", "page", "referrer", "screen", "timezone", "userAgent")  # fmt: skip

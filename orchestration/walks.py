@@ -34,6 +34,8 @@ WALKS = {
         "2_findings": "/assets/observability/obs_findings?view=checks",
     },
 }
+# Pixels from top to bottom; more where what is looked for stands below the first screen.
+HEIGHT, TALL = 1000, {"2_members": 2300}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # The UI loads its parts one after the other; the browser's clock runs ahead while it waits.
 VIRTUAL_MILLISECONDS = 30_000
@@ -62,7 +64,8 @@ def main() -> int:
         _wait_for(f"{address}/server_info", ui)
         for walk, clicks in WALKS.items():
             for click, path in clicks.items():
-                _shoot(browser, address + path, folder / f"{walk}_{click}.png")
+                picture = folder / f"{walk}_{click}.png"
+                _shoot(browser, address + path, picture, TALL.get(click, HEIGHT))
     finally:
         _end(ui)
     for name in PAGES:
@@ -82,13 +85,13 @@ def _end(ui: subprocess.Popen[bytes]) -> None:
         ui.wait()
 
 
-def _shoot(browser: str, url: str, picture: Path) -> None:
+def _shoot(browser: str, url: str, picture: Path, height: int = HEIGHT) -> None:
     with TemporaryDirectory() as profile:
         subprocess.run(
             [
                 browser,
                 *("--headless=new", "--no-sandbox", "--disable-gpu"),
-                *("--window-size=1600,1000", "--hide-scrollbars"),
+                *(f"--window-size=1600,{height}", "--hide-scrollbars"),
                 f"--user-data-dir={profile}",
                 f"--virtual-time-budget={VIRTUAL_MILLISECONDS}",
                 f"--screenshot={picture}",

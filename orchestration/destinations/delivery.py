@@ -21,6 +21,7 @@ from ingestion.crash_points import reached
 from ingestion.landing import LandingWriter, new_record_id
 from orchestration.destinations.asking import REQUESTS_PER_BATCH, Asking
 from orchestration.destinations.base import (
+    Action,
     ActivationChange,
     Destination,
     Outcome,
@@ -55,7 +56,7 @@ DEADLINE = timedelta(minutes=10)
 # A job that has not ended by then never will: what it did is unknown. Valid: longer than the slowest vendor's job.
 JOB_PATIENCE = timedelta(hours=24)
 # The old handle of a person goes before the new one comes, so removals are requests of their own.
-ORDER = {"exit": 0, "update": 1, "enter": 2, "trigger": 3}
+ORDER: tuple[Action, ...] = ("exit", "update", "enter", "trigger")
 # What no guard holds back.
 EXEMPT = ("consent_withdrawn", "erased", "sync_retired")
 
@@ -168,8 +169,7 @@ class _Run:
         for change in changes:
             if change.sync_name != self._sync.sync_name:
                 raise ValueError(f"{change.op_id} belongs to sync {change.sync_name}")
-            guard = change.blocked_by or self._known.held_by
-            if are_held and guard and change.reason not in EXEMPT:
+            if are_held and (guard := self._guard_of(change)):
                 self.summary.hold(guard)
             elif self._is_overtaken(change):
                 self.summary.overtaken += 1
@@ -178,13 +178,18 @@ class _Run:
             else:
                 due.append(change)
         due.sort(key=attrgetter("recipient_key"))
-        return sorted(due, key=lambda each: ORDER[each.action])
+        return [each for action in ORDER for each in due if each.action == action]
 
     def _are_held(self, changes: Sequence[ActivationChange]) -> bool:
         """Whether guards hold anything: somebody may have approved this very plan."""
         if not self._known.held_by and not any(c.is_blocked for c in changes):
             return False
         return plan_hash(c.op_id for c in changes) not in self._known.approvals
+
+    def _guard_of(self, change: ActivationChange) -> str | None:
+        """The guard that holds this change, unless nothing holds such back."""
+        exempt = change.reason in EXEMPT
+        return None if exempt else change.blocked_by or self._known.held_by
 
     def _is_overtaken(self, change: ActivationChange) -> bool:
         if change.action == "trigger":

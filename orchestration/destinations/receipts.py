@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, repeat
+from operator import itemgetter
 from typing import Literal
 
 import orjson
@@ -106,9 +107,9 @@ class Receipts:
             repeat(b'{"record_id":"'),
             map(str.encode, new_record_ids(len(written))),
             repeat(b'","attempt_id":"%b.' % self._run.run_id.encode()),
-            (number for number, _ in written),
+            map(itemgetter(0), written),
             repeat(b'","op_id":'),
-            (about for _, about in written),
+            map(itemgetter(1), written),
             repeat(b",%b,%b}\n" % (times[1:-1], self._alike[outcome])),
             strict=False,
         )

@@ -5,21 +5,25 @@ a request may go (egress) and what an answer proves (http_answers). urllib3 take
 and that was most of what delivering a batch cost.
 """
 
+import io
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
-from http.client import HTTPException
-from threading import Timer
+from functools import lru_cache, partial
+from http.client import HTTPException, HTTPResponse
+from typing import TYPE_CHECKING
 
 import httpx
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from orchestration.destinations.egress import Checked
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 # A connection that was idle for longer is not used again: servers drop idle ones, and what is sent on a dropped one is
 # unknown. Valid: 0 to a minute.
@@ -74,10 +78,13 @@ class Wire:
         """
         connection, self._connection = self._connected(target), None
         try:
-            with _ended_after(self._answer_seconds, connection):
-                reply = _asked(
-                    connection, target, method, content, headers, max_answer_bytes
-                )
+            deadline = time.monotonic() + self._answer_seconds
+            connection.sock.settimeout(self._answer_seconds)
+            # typed as a class, used as whatever makes an answer
+            connection.response_class = partial(_Answer, deadline)  # type: ignore[assignment]
+            reply = _asked(
+                connection, target, method, content, headers, max_answer_bytes
+            )
             # One whose answer was not read to its end is of no use to the next request.
             self._connection, self._used_at = connection, time.monotonic()
         except (OSError, HTTPError, HTTPException) as error:
@@ -157,28 +164,34 @@ def _asked(
     return Reply(answer.status, given, received)
 
 
-@contextmanager
-def _ended_after(seconds: float, connection: HTTPConnection) -> Iterator[None]:
-    """Hangs up when the time is over. The time limit of a socket bounds each piece of an answer only."""
-    sock = connection.sock
-    sock.settimeout(seconds)
-    hung_up = []
+class _Answer(HTTPResponse):
+    """An answer that has to end at a moment. The time limit of a socket bounds each of its pieces only."""
 
-    def hang_up() -> None:
-        hung_up.append(True)
-        with suppress(OSError):
-            # Below TLS, whose own way of ending would wait for the other side.
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    def __init__(self, deadline: float, sock: socket.socket, method: str) -> None:
+        super().__init__(sock, method=method)
+        self.fp = io.BufferedReader(_Timed(sock, self.fp.detach(), deadline))
 
-    timer = Timer(seconds, hang_up)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-        if hung_up:
-            raise TimeoutError("the answer took too long")
+
+class _Timed(io.RawIOBase):
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase, deadline: float) -> None:
+        self._sock, self._raw, self._deadline = sock, raw, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int | None:
+        self._sock.settimeout(_left(self._deadline))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _left(deadline: float) -> float:
+    if (seconds := deadline - time.monotonic()) <= 0:
+        raise TimeoutError("the answer took too long")
+    return seconds
 
 
 @lru_cache(maxsize=1)

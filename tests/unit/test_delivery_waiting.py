@@ -109,7 +109,7 @@ def test_a_pace_too_slow_to_sleep_for_ends_the_run_and_says_when_to_go_on(desk):
 
 
 def test_a_person_may_insist_although_the_destination_is_left_alone(desk):
-    desk.run(paced(1, 3600), people(1))
+    desk.run(Scripted(all_delivered), people(1))
     pausing = Answer(every(people(2), Outcome("retry", 429)), pause=3600)
     desk.time.skip(hours=1)
     desk.run(Scripted(lambda _: pausing), people(2)[1:])

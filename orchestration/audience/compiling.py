@@ -16,10 +16,21 @@ from orchestration.audience.conditions import (
     all_of,
     amount,
     any_of,
-    interval,
     literal,
     none_of,
     number_of,
+)
+from orchestration.audience.counting import (
+    NONE,
+    SINGLE,
+    came_after,
+    counted_column,
+    holds,
+    mean,
+    named,
+    rest_of,
+    rows_of_kind,
+    window_of,
 )
 from orchestration.audience.describing import HEADER
 from orchestration.audience.fields import EVENTS, LOOSE, Source
@@ -27,11 +38,11 @@ from orchestration.audience.mistakes import source_of
 from orchestration.audience.rules import (
     All,
     AllFilters,
-    Amount,
     Any_,
     AnyFilters,
     AttributeRule,
     AudienceRule,
+    Comparison,
     Condition,
     ConsentRule,
     Counted,
@@ -40,20 +51,17 @@ from orchestration.audience.rules import (
     Filter,
     None_,
     NoneFilters,
-    OrderLineRule,
-    OrderRule,
     ProfileRule,
+    Regularly,
     Rule,
-    SessionRule,
+    SampleRule,
     Step,
-    SubscriptionRule,
     Window,
 )
 from orchestration.audience.saying import said
+from orchestration.audience.standing import stood, stood_since
 from orchestration.audience.times import Duration, Moment
-from orchestration.audience.writing import Cte, imported, written
-
-SINGLE = Amount.model_validate({"at_least": 1})
+from orchestration.audience.writing import Cte, imported, one_line, written
 
 
 def compiled_model(name: str, rule: Rule) -> str:
@@ -116,6 +124,12 @@ class _Compiler:
                 return self._consent(given)
             case AudienceRule(audience=name):
                 return self._membership(name)
+            case SampleRule(sample=name, percent=percent):
+                drawn = f"holdout_bucket({literal(f'sample:{name}').sql()!r}, 'profiles.profile_id')"
+                return exp.LT(
+                    this=self.placeholders.of(drawn),
+                    expression=literal(int(percent * 100)),
+                )
             case Counted():
                 return self._counted(given)
         raise TypeError(type(given).__name__)
@@ -129,38 +143,63 @@ class _Compiler:
         return self.joined.setdefault(key, f"{kind}_{number}"), True
 
     def _attribute(self, given: AttributeRule) -> exp.Expr:
-        name, is_new = self._join(given.attribute, "attribute")
+        asked: list[exp.Expr] = []
+        if given.for_:
+            asked += self._held(given, given.for_)
+        elif given.said(Comparison):
+            name = self._standing(given)
+            value, moment = exp.column("value", name), exp.column("moment", name)
+            asked.append(self.comparing.value(value, "loose", given, moment))
+        if given.changed:
+            at = exp.column("changed_at", self._standing(given))
+            asked += self.comparing.window(at, given.changed)
+        return all_of(asked)
+
+    def _standing(self, given: AttributeRule) -> str:
+        """The CTE of what an attribute is now: what is asked of it."""
+        told = self._told()
+        columns = ["profile_id", f"{self._line(told)} as value"]
+        if given.said(Window) or given.anniversary:
+            moment = self.comparing.time(told, "loose")
+            columns.append(f"{self._line(moment)} as moment")
+        if given.changed:
+            columns.append("changed_at")
+        name, is_new = self._join((given.attribute, columns), "attribute")
         if is_new:
-            self.imports["attribute_changes"] = "fct_attribute_changes"
-            now = Moment()
-            stands = [
-                exp.EQ(this=exp.column("path"), expression=literal(given.attribute)),
-                exp.Not(
-                    this=exp.Is(this=exp.column("new_value"), expression=exp.null())
-                ),
-                *self.comparing.window(exp.column("changed_at"), _window(until=now)),
-                any_of(
-                    [
-                        exp.Is(this=exp.column("superseded_at"), expression=exp.null()),
-                        *self.comparing.window(
-                            exp.column("superseded_at"), _window(after=now)
-                        ),
-                    ]
-                ),
-            ]
-            value = self.placeholders.filled(
-                self.placeholders.of("json_text('new_value', '$')").sql()
-            )
+            now = all_of(stood(self.comparing, given.attribute, Moment()))
+            comment = f"attribute: {given.attribute}"
             self.steps.append(
-                Cte(
-                    name,
-                    ["profile_id", f"{value} as value"],
-                    ["attribute_changes"],
-                    all_of(stands),
-                    comment=f"attribute: {given.attribute}",
-                )
+                Cte(name, columns, ["attribute_changes"], now, comment=comment)
             )
-        return self.comparing.value(exp.column("value", name), "loose", given)
+        return name
+
+    def _held(self, given: AttributeRule, length: Duration) -> Iterable[exp.Expr]:
+        """Something stood when the time began, and nothing since then that the comparison does not hold for."""
+        began = Moment(shift=length)
+        if given.exists is not False:
+            name, is_new = self._join((given.attribute, length), "attribute")
+            if is_new:
+                comment = f"attribute: {given.attribute}, as it was {began}"
+                where = all_of(stood(self.comparing, given.attribute, began))
+                self._count_changes(name, where, comment)
+            yield from amount(counted_column(name, "row_count"), SINGLE)
+        name, is_new = self._join(given, "attribute")
+        if is_new:
+            value = self.comparing.value(self._told(), "loose", given)
+            where = all_of(
+                [*stood_since(self.comparing, given.attribute, began), none_of([value])]
+            )
+            self._count_changes(name, where, f"{said(given)}: what speaks against it")
+        yield from amount(counted_column(name, "row_count"), NONE)
+
+    def _count_changes(self, name: str, where: exp.Expr, comment: str) -> None:
+        columns = ["profile_id", "count(*) as row_count"]
+        cte = Cte(name, columns, ["attribute_changes"], where, "profile_id", comment)
+        self.steps.append(cte)
+
+    def _told(self) -> exp.Expr:
+        self.imports["attribute_changes"] = "fct_attribute_changes"
+        return self.placeholders.of("json_text('new_value', '$')")
 
     def _consent(self, given: ConsentRule) -> exp.Expr:
         name, is_new = self._join(given, "consents")
@@ -209,7 +248,7 @@ class _Compiler:
                     "profile_id",
                 )
             )
-        return all_of(amount(_counted_column(name, "row_count"), SINGLE))
+        return all_of(amount(counted_column(name, "row_count"), SINGLE))
 
     def _membership(self, audience: str) -> exp.Expr:
         name, is_new = self._join(audience, "audience")
@@ -225,66 +264,123 @@ class _Compiler:
                     comment=f"audience: {audience}",
                 )
             )
-        return all_of(amount(_counted_column(name, "row_count"), SINGLE))
+        return all_of(amount(counted_column(name, "row_count"), SINGLE))
 
     def _counted(self, given: Counted) -> exp.Expr:
         """Rows that hold, counted or added up per person."""
         source = source_of(given)
+        if given.regularly:
+            return self._regular(source, given, given.regularly)
         asked = given.model_copy(
-            update={"count": None, "total": None, "distinct": None}
+            update=dict.fromkeys(("count", "total", "average", "distinct"))
         )
         measured = [
             given.total and given.total.of,
+            given.average and given.average.of,
             given.distinct and given.distinct.of,
         ]
         name, is_new = self._join((type(given), asked, measured), source.relation)
         if is_new:
             self._count(name, source, given)
         tests: list[exp.Expr] = []
-        if given.count or not (given.total or given.distinct):
-            tests += amount(_counted_column(name, "row_count"), given.count or SINGLE)
+        if given.count or not (given.total or given.average or given.distinct):
+            tests += amount(counted_column(name, "row_count"), given.count or SINGLE)
         if given.total:
-            tests += amount(_counted_column(name, "total"), given.total)
+            tests += amount(counted_column(name, "total"), given.total)
+        if given.average:
+            tests += mean(name, given.average)
         if given.distinct:
-            tests += amount(_counted_column(name, "distinct_count"), given.distinct)
+            tests += amount(counted_column(name, "distinct_count"), given.distinct)
         return all_of(tests)
 
+    def _regular(
+        self, source: Source, given: Counted, regularly: Regularly
+    ) -> exp.Expr:
+        """Periods that have so many rows. Where none are enough, those that have too many: the others have no row here."""
+        wanted = given.count or SINGLE
+        none_are_enough = holds(0, wanted)
+        name, is_new = self._join((type(given), given), source.relation)
+        if is_new:
+            where = all_of(amount(exp.column("row_count"), wanted))
+            where = exp.not_(where) if none_are_enough else where
+            comment = (
+                f"{said(given)}: periods that have {'not ' * none_are_enough}so many"
+            )
+            self._count_periods(name, source, given, regularly)
+            self.steps.append(
+                Cte(
+                    name,
+                    ["profile_id", "count(*) as row_count"],
+                    [f"{name}_periods"],
+                    where,
+                    "profile_id",
+                    comment,
+                )
+            )
+        periods = rest_of(regularly) if none_are_enough else regularly
+        return all_of(amount(counted_column(name, "row_count"), periods))
+
+    def _count_periods(
+        self,
+        name: str,
+        source: Source,
+        given: Counted,
+        regularly: Regularly,
+    ) -> None:
+        """How many rows a person has in each period."""
+        assert source.time
+        rows, periods = f"{name}_rows", f"{name}_periods"
+        last = window_of(last=regularly.every.times(regularly.of_last))
+        relation, judged = self._judged(
+            name, source, given.model_copy(update={"when": last})
+        )
+        time = exp.column(source.time)
+        lines = [
+            f"            when {self._line(began)} then {number}"
+            for number in range(1, regularly.of_last)
+            for began in self.comparing.window(
+                time, window_of(since=Moment(shift=regularly.every.times(number)))
+            )
+        ]
+        lines = ["case", *lines, f"            else {regularly.of_last}"]
+        place = "\n".join([*lines, "        end as period"])
+        if regularly.of_last == 1:
+            place = "1 as period"
+        self.steps += [
+            Cte(
+                rows,
+                ["*", place],
+                [relation],
+                all_of(judged),
+                comment=f"What {name} counts, each in its period; the last one is 1",
+            ),
+            Cte(
+                periods,
+                ["profile_id", "period", "count(*) as row_count"],
+                [rows],
+                None,
+                "profile_id, period",
+            ),
+        ]
+
+    def _line(self, given: exp.Expr) -> str:
+        return one_line(given, self.placeholders)
+
     def _count(self, name: str, source: Source, given: Counted) -> None:
-        self.imports[source.relation] = source.model
-        relation = source.relation
-        kind_of_row = list(_rows(given))
-        kind_of_row += [self._filter(source, each) for each in given.among]
-        judged = [self._filter(source, each) for each in given.where]
-        if source.time and (given.take or not (given.when and given.when.has_end)):
-            time = exp.column(source.time)
-            until_now = [*self.comparing.window(time, _window(before=Moment()))]
-            (kind_of_row if given.take else judged).extend(until_now)
-        window: list[exp.Expr] = []
-        if given.when and source.time:
-            window = [*self.comparing.window(exp.column(source.time), given.when)]
-            judged = [*window, *judged]
-        comment = said(given)
-        if given.take:
-            relation = f"{name}_placed"
-            self._place(relation, source, given, kind_of_row, comment)
-            comment = ""
-            kind_of_row = [exp.EQ(this=exp.column("place"), expression=literal(1))]
-        if isinstance(given, EventRule):
-            # What came later came after the window's beginning too; saying so spares most of the comparing.
-            since = [each for each in window if isinstance(each, exp.GT | exp.GTE)]
-            judged += self._steps(name, relation, given, since)
+        relation, where = self._judged(name, source, given)
         columns = ["profile_id", "count(*) as row_count"]
         if given.total:
-            summed = self._field(source, given.total.of)
-            if _kind_of(source, given.total.of) == "loose":
-                summed = number_of(summed)
-            total = self.placeholders.filled(summed.sql(dialect="duckdb").lower())
-            columns.append(f"sum({total}) as total")
+            columns.append(f"sum({self._number(source, given.total.of)}) as total")
+        if given.average:
+            number = self._number(source, given.average.of)
+            columns += [
+                f"sum({number}) as value_sum",
+                f"count({number}) as value_count",
+            ]
         if given.distinct:
             counted = self._field(source, given.distinct.of)
             text = self.placeholders.filled(counted.sql(dialect="duckdb"))
             columns.append(f"count(distinct {text}) as distinct_count")
-        where = [*kind_of_row, *judged]
         self.steps.append(
             Cte(
                 name,
@@ -292,9 +388,43 @@ class _Compiler:
                 [relation],
                 all_of(where) if where else None,
                 "profile_id",
-                comment,
+                "" if given.take else said(given),
             )
         )
+
+    def _number(self, source: Source, name: str) -> str:
+        field = self._field(source, name)
+        is_loose = _kind_of(source, name) == "loose"
+        return self._line(number_of(field) if is_loose else field)
+
+    def _judged(
+        self, name: str, source: Source, given: Counted
+    ) -> tuple[str, list[exp.Expr]]:
+        """The relation of the rows that are asked for, and what has to hold for them."""
+        self.imports[source.relation] = source.model
+        relation = source.relation
+        kind_of_row = list(rows_of_kind(given))
+        kind_of_row += [self._filter(source, each) for each in given.among]
+        judged = [self._filter(source, each) for each in given.where]
+        if source.time and (given.take or not (given.when and given.when.has_end)):
+            time = exp.column(source.time)
+            until_now = [*self.comparing.window(time, window_of(before=Moment()))]
+            (kind_of_row if given.take else judged).extend(until_now)
+        window: list[exp.Expr] = []
+        if given.when and source.time:
+            window = [*self.comparing.window(exp.column(source.time), given.when)]
+            judged = [*window, *judged]
+        if given.take:
+            relation = f"{name}_placed"
+            self._place(relation, source, given, kind_of_row, said(given))
+            kind_of_row = [exp.EQ(this=exp.column("place"), expression=literal(1))]
+        if isinstance(given, EventRule):
+            # What came later came after the window's beginning too; saying so spares most of the comparing.
+            since: list[exp.Expr] = [
+                each for each in window if isinstance(each, exp.GT | exp.GTE)
+            ]
+            judged += self._steps(name, relation, given, since)
+        return relation, [*kind_of_row, *judged]
 
     def _place(
         self,
@@ -328,10 +458,10 @@ class _Compiler:
                 continue
             later = f"{name}_{word}"
             where = [
-                _named(step.event),
+                named(step.event),
                 *(each.copy() for each in since),
                 *self.comparing.window(
-                    exp.column("occurred_at"), _window(before=Moment())
+                    exp.column("occurred_at"), window_of(before=Moment())
                 ),
                 *(self._filter(EVENTS, each) for each in step.where),
             ]
@@ -345,7 +475,7 @@ class _Compiler:
                     comment=f"{word}: {said(step)}",
                 )
             )
-            came = _came_after(later, relation, step.within, self._same(relation, step))
+            came = came_after(later, relation, step.within, self._same(relation, step))
             yield exp.Not(this=came) if word == "not_then" else came
 
     def _kept(self, step: Step) -> Iterable[str]:
@@ -387,85 +517,8 @@ class _Compiler:
         return self.placeholders.of(f"json_text('{found[1]}', '${path}')")
 
 
-def _came_after(
-    later: str, relation: str, within: Duration | None, same: list[exp.Expr]
-) -> exp.Expr:
-    def column(name: str, of: str) -> exp.Expr:
-        return exp.column(name, of)
-
-    time, before = column("occurred_at", "later"), column("occurred_at", relation)
-    tests: list[exp.Expr] = [
-        exp.EQ(
-            this=column("profile_id", "later"),
-            expression=column("profile_id", relation),
-        ),
-        any_of(
-            [
-                exp.GT(this=time, expression=before),
-                all_of(
-                    [
-                        exp.EQ(this=time.copy(), expression=before.copy()),
-                        exp.GT(
-                            this=column("record_id", "later"),
-                            expression=column("record_id", relation),
-                        ),
-                    ]
-                ),
-            ]
-        ),
-    ]
-    if within:
-        end = exp.Add(this=before.copy(), expression=interval(within))
-        tests.append(exp.LTE(this=time.copy(), expression=end))
-    tests += same
-    found = exp.select("1").from_(exp.alias_(exp.to_table(later), "later", table=True))
-    return exp.Exists(this=found.where(*tests))
-
-
-def _rows(given: Counted) -> Iterable[exp.Expr]:
-    """What makes a row one of the kind that was asked for."""
-    match given:
-        case EventRule(event=names):
-            yield from (each for each in [_named(names)] if each != exp.true())
-        case OrderRule(orders="purchases"):
-            yield exp.column("is_purchase")
-        case OrderRule(orders="carts"):
-            states = [literal("incomplete"), literal("checkout")]
-            yield exp.In(this=exp.column("state"), expressions=states)
-        case OrderLineRule():
-            yield exp.Not(
-                this=exp.Is(this=exp.column("ordered_at"), expression=exp.null())
-            )
-        case SessionRule(sessions=which):
-            yield exp.Not(this=exp.column("is_bot"))
-            if which == "engaged":
-                yield exp.column("is_engaged")
-        case SubscriptionRule(subscriptions="running"):
-            yield exp.Not(this=exp.column("is_ended"))
-
-
-def _named(names: tuple[str, ...]) -> exp.Expr:
-    if "any" in names:
-        return exp.true()
-    column = exp.column("canonical_name")
-    if len(names) == 1:
-        return exp.EQ(this=column, expression=literal(names[0]))
-    return exp.In(this=column, expressions=[literal(name) for name in names])
-
-
-def _counted_column(cte: str, column: str) -> exp.Expr:
-    """Nobody's rows are none, not unknown."""
-    return exp.Coalesce(
-        this=exp.column(column, cte), expressions=[exp.Literal.number(0)]
-    )
-
-
 def _kind_of(source: Source, name: str) -> str:
     """As fields.kind_of, but days apart from times."""
     if fields.columns(source.model).get(name) == "date":
         return "date"
     return fields.kind_of(source, name)
-
-
-def _window(**words: Moment) -> Window:
-    return Window.model_construct(_fields_set=set(words), **words)  # type: ignore[arg-type]

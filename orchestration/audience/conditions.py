@@ -5,18 +5,20 @@ placeholder, because sqlglot knows no Jinja.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sqlglot import exp
 
-from orchestration.audience.rules import Amount, Comparison, Window
+from orchestration.audience.rules import Amount, Anniversary, Comparison, Window
 from orchestration.audience.times import Duration, Moment
 
 # Numbers sent as text: exact to ten places, and no NaN or infinity, which every engine orders in its own way.
 NUMBER = exp.DataType.build("decimal(38, 10)")
 TIMESTAMP = exp.DataType.build("timestamp")
+DAY = Duration(1, "day")
 COMPARED: dict[str, type[exp.Expr]] = {
     "is_": exp.EQ,
     "is_not": exp.NEQ,
@@ -37,6 +39,19 @@ class Placeholders:
         if call not in self._calls:
             self._calls.append(call)
         return exp.column(f"jinja_{self._calls.index(call)}_")
+
+    def argument(self, given: exp.Expr) -> str:
+        """An expression as an argument of a call: SQL in quotes, and a call of its own where it has one."""
+        sql = given.sql(dialect="duckdb").lower()
+        before, *found = re.split(r"jinja_(\d+)_", sql, maxsplit=1)
+        if not found:
+            return repr(sql)
+        parts = (
+            before and repr(before),
+            self._calls[int(found[0])],
+            found[1] and repr(found[1]),
+        )
+        return " ~ ".join(part for part in parts if part)
 
     def filled(self, sql: str) -> str:
         for number, call in enumerate(self._calls):
@@ -105,13 +120,25 @@ class Comparing:
         self.placeholders = placeholders
         self.as_of = placeholders.of("as_of()")
 
-    def value(self, column: exp.Expr, kind: str, given: Comparison) -> exp.Expr:
-        """Every word of a comparison of a column of that kind."""
+    def value(
+        self,
+        column: exp.Expr,
+        kind: str,
+        given: Comparison,
+        moment: exp.Expr | None = None,
+    ) -> exp.Expr:
+        """Every word of a comparison of a column of that kind; `moment` is the column as a time, if there is one."""
         parts: list[exp.Expr] = []
+        time = self.time(column, kind) if moment is None else moment
         for word, value in given.said(Comparison).items():
             if word in Window.model_fields:
                 continue
-            if word == "exists":
+            if isinstance(value, Anniversary):
+                date = column if kind == "date" else time
+                parts.extend(self._comes_again(date, value))
+            elif word == "matches":
+                parts.append(self._matches(column, str(value), given.ignoring_case))
+            elif word == "exists":
                 missing = exp.Is(this=column.copy(), expression=exp.null())
                 parts.append(exp.Not(this=missing) if value else missing)
             elif kind == "loose":
@@ -119,7 +146,7 @@ class Comparing:
             else:
                 parts.append(_plain(word, column, value, given.ignoring_case))
         if given.said(Window):
-            parts.append(all_of(self.window(self._time(column, kind), given)))
+            parts.append(all_of(self.window(time, given)))
         return all_of(parts)
 
     def window(self, time: exp.Expr, given: Window) -> Iterable[exp.Expr]:
@@ -132,11 +159,13 @@ class Comparing:
         }
         for word, value in given.said(Window).items():
             if word == "last":
-                yield exp.GTE(this=time.copy(), expression=self._shifted(value, -1))
+                yield exp.GTE(
+                    this=time.copy(), expression=shifted(self.as_of, value, -1)
+                )
                 yield exp.LT(this=time.copy(), expression=self.as_of.copy())
             elif word == "next":
                 yield exp.GTE(this=time.copy(), expression=self.as_of.copy())
-                yield exp.LT(this=time.copy(), expression=self._shifted(value, 1))
+                yield exp.LT(this=time.copy(), expression=shifted(self.as_of, value, 1))
             elif word == "on":
                 first, last = self._day(value)
                 yield exp.GTE(this=time.copy(), expression=first)
@@ -144,44 +173,71 @@ class Comparing:
             else:
                 yield bounds[word](this=time.copy(), expression=self._moment(value))
 
-    def _time(self, column: exp.Expr, kind: str) -> exp.Expr:
+    def time(self, column: exp.Expr, kind: str) -> exp.Expr:
         if kind == "date":
             return exp.Cast(this=column.copy(), to=TIMESTAMP.copy())
         if kind == "loose":
-            text = self.placeholders.filled(column.sql())
-            call = text.removeprefix("{{ ").removesuffix(" }}")
             return self.placeholders.of(
-                f"moment({call})" if call != text else f"moment('{text}')"
+                f"sent_moment({self.placeholders.argument(column)})"
             )
         return column
+
+    def _comes_again(self, time: exp.Expr, given: Anniversary) -> Iterable[exp.Expr]:
+        """Bounds of the next anniversary, in days."""
+        for word, value in given.said().items():
+            first = end = self.as_of
+            if word == "next":
+                end = shifted(self.as_of, value, 1)
+            elif word == "last":
+                first = shifted(self.as_of, value, -1)
+            else:
+                is_today = value.start_of == "day" and value.shift is None
+                first = self.as_of if is_today else self._moment(value)
+                end = exp.Add(this=first.copy(), expression=interval(DAY))
+            of, since = map(self.placeholders.argument, (time, first))
+            coming = self.placeholders.of(f"next_anniversary({of}, {since})")
+            day = exp.Cast(this=end.copy(), to=exp.DataType.build("date"))
+            yield exp.LT(this=coming, expression=day)
+
+    def _matches(self, column: exp.Expr, pattern: str, ignoring_case: bool) -> exp.Expr:
+        text = literal(("(?i)" if ignoring_case else "") + pattern).sql()
+        text = text.replace('"', '\\"')
+        column_argument = self.placeholders.argument(column)
+        return self.placeholders.of(f'matches({column_argument}, "{text}")')
 
     def _moment(self, moment: Moment) -> exp.Expr:
         if moment.fixed:
             return timestamp(moment.fixed)
-        if moment.is_today:
-            return self._start_of_day(self.as_of)
+        time = self.as_of
+        if moment.start_of:
+            time = self._start_of(moment.start_of)
         if moment.shift is None:
-            return self.as_of.copy()
-        return self._shifted(moment.shift, 1 if moment.is_ahead else -1)
+            return time.copy()
+        return shifted(time, moment.shift, 1 if moment.is_ahead else -1)
 
     def _day(self, moment: Moment) -> tuple[exp.Expr, exp.Expr]:
         if moment.fixed:
             first = datetime.combine(moment.fixed.date(), datetime.min.time())
             return timestamp(first), timestamp(first + timedelta(days=1))
-        start = self._start_of_day(
-            self.as_of if moment.is_today else self._moment(moment)
-        )
-        return start, exp.Add(
-            this=start.copy(), expression=interval(Duration(1, "day"))
-        )
+        start = _start_of_day(self._moment(moment))
+        return start, exp.Add(this=start.copy(), expression=interval(DAY))
 
-    def _start_of_day(self, time: exp.Expr) -> exp.Expr:
-        day = exp.Cast(this=time.copy(), to=exp.DataType.build("date"))
-        return exp.Cast(this=day, to=TIMESTAMP.copy())
+    def _start_of(self, unit: str) -> exp.Expr:
+        if unit == "day":
+            return _start_of_day(self.as_of)
+        asked = [literal(unit), self.as_of.copy()]
+        start = exp.Anonymous(this="date_trunc", expressions=asked)
+        return exp.Cast(this=start, to=TIMESTAMP.copy())
 
-    def _shifted(self, by: Duration, sign: int) -> exp.Expr:
-        operator = exp.Add if sign > 0 else exp.Sub
-        return operator(this=self.as_of.copy(), expression=interval(by))
+
+def _start_of_day(time: exp.Expr) -> exp.Expr:
+    day = exp.Cast(this=time.copy(), to=exp.DataType.build("date"))
+    return exp.Cast(this=day, to=TIMESTAMP.copy())
+
+
+def shifted(time: exp.Expr, by: Duration, sign: int) -> exp.Expr:
+    operator = exp.Add if sign > 0 else exp.Sub
+    return operator(this=time.copy(), expression=interval(by))
 
 
 def interval(length: Duration) -> exp.Expr:

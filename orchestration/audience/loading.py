@@ -18,8 +18,10 @@ from orchestration.audience.rules import (
     CONDITIONS,
     FILTERS,
     Amount,
+    Anniversary,
     Measure,
     Part,
+    Regularly,
     Rule,
     Size,
     Step,
@@ -34,9 +36,9 @@ SYNONYMS = {
         "is": ("=", "==", "eq", "equals", "equal"),
         "is_not": ("!=", "ne"),
         "more_than": (">", "gt"),
-        "at_least": (">=", "gte"),
+        "at_least": (">=", "gte", "min"),
         "less_than": ("<", "lt"),
-        "at_most": ("<=", "lte"),
+        "at_most": ("<=", "lte", "max"),
         "all": ("and",),
         "any": ("or",),
         "none": ("not",),
@@ -50,6 +52,14 @@ SYNONYMS = {
         "exclude": ("exclusions",),
         "exists": ("missing",),
         "tell": ("attributes",),
+        "total": ("sum",),
+        "average": ("avg", "mean"),
+        "matches": ("regex", "regexp", "pattern"),
+        "anniversary": ("birthday",),
+        "regularly": ("periods", "in_periods"),
+        "sample": ("random", "random_bucket", "share"),
+        "for": ("has_been", "held_for"),
+        "changed": ("updated",),
     }.items()
     for theirs in words
 }
@@ -59,7 +69,11 @@ PARTS: dict[str, type[Part]] = {
     "when": Window,
     "count": Amount,
     "total": Measure,
+    "average": Measure,
     "distinct": Measure,
+    "regularly": Regularly,
+    "anniversary": Anniversary,
+    "changed": Window,
     "then": Step,
     "not_then": Step,
     "expected_size": Size,
@@ -71,17 +85,24 @@ SHAPES = {
     "when": "{last: 30 days}",
     "count": "{at_least: 3}",
     "total": "{of: revenue, at_least: 100}",
+    "average": "{of: revenue, at_least: 50}",
     "distinct": "{of: product_id, at_least: 2}",
+    "regularly": "{every: 1 month, of_last: 5, at_least: 3}",
+    "anniversary": "{next: 7 days}",
+    "changed": "{last: 30 days}",
     "then": "{event: order_completed, within: 3 days}",
     "not_then": "{event: order_completed, within: 3 days}",
     "expected_size": "{from: 10, to: 5000}",
 }
+_OF_ATTRIBUTES = (
+    "only what an attribute was is kept: `attribute: city, is: Berlin, for: 30 days`"
+)
 # Words that have no counterpart, and what is written instead.
 INSTEAD = {
     "between": "write `at_least` and `at_most`",
     "not_contains": "write `none: [{…, contains: …}]`",
-    "matches": "there are `contains`, `starts_with` and `ends_with`",
-    "regex": "there are `contains`, `starts_with` and `ends_with`",
+    "for": _OF_ATTRIBUTES,
+    "changed": _OF_ATTRIBUTES,
 }
 # How pydantic names the kinds of number that it tried.
 KINDS = ("int", "decimal", "bool", "datetime", "date", "str")
@@ -184,6 +205,7 @@ def _sentence(detail: ErrorDetails) -> str:
             if isinstance(given, dict)
             else []
         )
+        unknown.sort(key=lambda word: word not in SYNONYMS)
         near = [hint for word in unknown if (hint := _near(word, kinds))]
         if len(both := [word for word in unknown if word in kinds]) > 1:
             return f"{field} names {' and '.join(both)}; each is a condition of its own, in a list under `all` or `any`"

@@ -34,7 +34,8 @@ from orchestration.audience.rules import (
 )
 
 EQUAL = ("is_", "is_not", "in_", "not_in")
-TEXTUAL = ("contains", "starts_with", "ends_with")
+TEXTUAL = ("contains", "starts_with", "ends_with", "matches")
+TIMELY = (*Window.model_fields, "anniversary")
 NUMERIC = ("at_least", "at_most", "more_than", "less_than")
 
 
@@ -124,8 +125,9 @@ def _counted(rule: Counted) -> Iterator[str]:
     source = source_of(rule)
     for each in (*rule.where, *rule.among):
         yield from _filter(source, each)
-    if rule.total:
-        yield from _sum(source, rule)
+    for word, measure in (("total", rule.total), ("average", rule.average)):
+        if measure:
+            yield from _sum(source, rule, word, measure.of)
     if rule.distinct:
         yield from _asked(source, rule.distinct.of)
     if isinstance(rule, EventRule):
@@ -145,16 +147,14 @@ def _step(step: Step | None) -> Iterator[str]:
             yield from _step(later)
 
 
-def _sum(source: Source, rule: Counted) -> Iterator[str]:
-    assert rule.total
-    name = rule.total.of
+def _sum(source: Source, rule: Counted, word: str, name: str) -> Iterator[str]:
     try:
         kind = fields.kind_of(source, name)
     except ValueError as error:
         yield str(error)
         return
     if kind not in ("number", "loose"):
-        yield f"`total` adds up numbers, and `{name}` is {kind}"
+        yield f"`{word}` adds up numbers, and `{name}` is {kind}"
     is_money = fields.columns(source.model).get(name) == "decimal(18,2)"
     one_currency = any(
         isinstance(each, FieldIs) and each.field == "currency" and each.is_ is not None
@@ -162,7 +162,7 @@ def _sum(source: Source, rule: Counted) -> Iterator[str]:
     )
     if is_money and not one_currency:
         yield (
-            f"`total` of `{name}` would add up currencies; name one: "
+            f"`{word}` of `{name}` would add up currencies; name one: "
             "`where: [{field: currency, is: EUR}]`"
         )
 
@@ -198,12 +198,12 @@ FITTING: dict[str, tuple[tuple[str, ...], tuple[type, ...], str]] = {
     "number": ((*EQUAL, *NUMERIC), (int, Decimal), "a number"),
     "boolean": (("is_", "is_not"), (bool,), "true or false"),
     "time": (
-        tuple(Window.model_fields),
+        TIMELY,
         (),
-        "a time; ask with `last`, `next`, `on`, `since`, `until`, `after` or `before`",
+        "a time; ask with `last`, `next`, `on`, `since`, `until`, `after`, `before` or `anniversary`",
     ),
     "loose": (
-        (*EQUAL, *NUMERIC, *TEXTUAL, "includes", *Window.model_fields),
+        (*EQUAL, *NUMERIC, *TEXTUAL, "includes", *TIMELY),
         (str, int, Decimal, bool),
         "as it was sent; write a date in quotes, or ask with `on`",
     ),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -33,6 +33,23 @@ def _number(value: object) -> object:
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
+def _regular_expression(given: object) -> object:
+    """What every engine reads alike. Raises ValueError with a sentence."""
+    if not isinstance(given, str):
+        return given
+    if found := _OF_ONE_ENGINE.search(given):
+        raise ValueError(
+            f"{given!r} has `{found[0]}`, which not every engine reads alike; "
+            "write `[0-9]`, `[a-z]`, `[.]` and their like, and groups as `(…)`"
+        )
+    try:
+        re.compile(given)
+    except re.error as error:
+        raise ValueError(f"{given!r} is no regular expression: {error}") from error
+    return given
+
+
+_OF_ONE_ENGINE = re.compile(r"\\|\(\?|\[\[|&&|[*+?}]\+")
 Length = Annotated[Duration, BeforeValidator(parse_duration)]
 Instant = Annotated[Moment, BeforeValidator(parse_moment)]
 # Nothing is read as what it is not: "30" is a text.
@@ -46,6 +63,9 @@ Value = Annotated[
     | StrictStr,
     Field(union_mode="left_to_right"),
     BeforeValidator(_number),
+]
+Pattern = Annotated[
+    StrictStr, Field(min_length=1), BeforeValidator(_regular_expression)
 ]
 Values = Annotated[tuple[Value, ...], Field(min_length=1)]
 Text = Annotated[StrictStr, Field(min_length=1)]
@@ -129,8 +149,40 @@ class Amount(Part):
         return self
 
 
+# At most a year: everybody has an anniversary in more.
+YEAR_IN = {"day": 365, "week": 52, "month": 12, "year": 1}
+
+
+class Anniversary(Part):
+    """When the month and day of a date come again, a year after it at the earliest. Counted in whole days.
+
+    29 February comes again on 28 February where there is no other.
+    """
+
+    last: Length | None = None
+    """On one of so many days before the day of as_of."""
+    next: Length | None = None
+    """On the day of as_of or one of those after it, so many in all."""
+    on: Instant | None = None
+    """On the day, in UTC, of that time."""
+
+    @model_validator(mode="after")
+    def _compares(self) -> Self:
+        if not self.said():
+            raise ValueError("says no day: write `{next: 7 days}`, for example")
+        for length in (self.last, self.next):
+            if length and length.number > YEAR_IN.get(length.unit, 0):
+                raise ValueError(
+                    f"{length} is no part of a year in whole days, such as `7 days` or `1 month`"
+                )
+        return self
+
+
 class Comparison(Window):
     """A comparison of one value. Several words all have to hold; a missing value satisfies none but `exists: false`."""
+
+    ENOUGH: ClassVar[tuple[str, ...]] = ()
+    """Words beside the comparison's own that say something by themselves."""
 
     is_: Value | None = Field(None, alias="is")
     is_not: Value | None = None
@@ -145,13 +197,17 @@ class Comparison(Window):
     """A list has this among its entries, or a single value is this."""
     starts_with: Text | None = None
     ends_with: Text | None = None
+    matches: Pattern | None = None
+    """A regular expression is found somewhere in the text."""
+    anniversary: Anniversary | None = None
+    """A time's month and day come again then."""
     exists: StrictBool | None = None
     ignoring_case: StrictBool = False
     """Whether texts are compared without regard to case. They are exact otherwise."""
 
     @model_validator(mode="after")
     def _compares(self) -> Self:
-        if not self.said(Comparison):
+        if not self.said(Comparison) and not {*self.ENOUGH} & self.model_fields_set:
             raise ValueError("says nothing: add `is: …` or `exists: true`, for example")
         if self.exists is False and len(self.said(Comparison)) > 1:
             raise ValueError(
@@ -191,8 +247,12 @@ class Counted(Part):
     count: Amount | None = None
     total: "Measure | None" = None
     """The sum of a field; 0 where there is nothing to add."""
+    average: "Measure | None" = None
+    """The mean of a field's values; without any there is none, and it satisfies no comparison."""
     distinct: "Measure | None" = None
     """How many different values a field has."""
+    regularly: "Regularly | None" = None
+    """In how many of the periods before as_of there are so many rows; `count` says how many."""
 
     @model_validator(mode="after")
     def _ends(self) -> Self:
@@ -200,11 +260,38 @@ class Counted(Part):
             raise ValueError("`take` looks back from as_of, so `next` finds nothing")
         if self.among and not self.take:
             raise ValueError("`among` is what `take` chooses from; write `where`")
+        beside = {
+            "when",
+            "take",
+            "total",
+            "average",
+            "distinct",
+        } & self.model_fields_set
+        if self.regularly and beside:
+            raise ValueError(
+                f"`regularly` counts rows in each of its periods; leave out `{min(beside)}`"
+            )
         return self
 
 
 class Measure(Amount):
     of: Text
+
+
+class Regularly(Amount):
+    """In how many of the last periods, which end at as_of one before the other. Like `last`, each includes its beginning only."""
+
+    every: Length
+    """The length of a period."""
+    of_last: Annotated[StrictInt, Field(ge=1, le=60)]
+    """How many periods are looked at."""
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        wanted = max(self.at_least or 0, self.is_ or 0, (self.more_than or -1) + 1)
+        if wanted > self.of_last:
+            raise ValueError(f"asks for {wanted} of {self.of_last} periods")
+        return self
 
 
 class Step(Part):
@@ -270,7 +357,7 @@ class SubscriptionRule(Counted):
 
     subscriptions: Literal["any", "running"]
 
-    @field_validator("when", "take")
+    @field_validator("when", "take", "regularly")
     @classmethod
     def _has_no_time(cls, given: object) -> object:
         if given is not None:
@@ -290,7 +377,21 @@ class ProfileRule(Comparison):
 class AttributeRule(Comparison):
     """Any attribute that was ever told, by its path, as it stands at as_of."""
 
+    ENOUGH = ("changed",)
+
     attribute: Text
+    for_: Length | None = Field(None, alias="for")
+    """The comparison has held without a break for at least so long, exactly so long included."""
+    changed: Window | None = None
+    """When what stands came: a value, or that it was removed."""
+
+    @model_validator(mode="after")
+    def _says_what_has_held(self) -> Self:
+        if self.for_ and not self.said(Comparison):
+            raise ValueError(
+                "`for` says how long something has held; add `is: …` or `exists: true`, for example"
+            )
+        return self
 
 
 class ConsentRule(Part):
@@ -309,6 +410,21 @@ class AudienceRule(Part):
     """Membership in another audience."""
 
     audience: Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class SampleRule(Part):
+    """A share of all people, drawn by a hash of their id: always the same people, others under another name."""
+
+    sample: Text
+    """The name of the draw. A smaller share of the same draw is part of a larger one."""
+    percent: Annotated[Number, Field(ge=0, le=100)]
+
+    @field_validator("percent")
+    @classmethod
+    def _can_be_drawn(cls, given: Decimal) -> Decimal:
+        if given * 100 % 1:
+            raise ValueError("shares are drawn to a hundredth of a percent")
+        return given
 
 
 class All(Part):
@@ -343,6 +459,7 @@ CONDITIONS: dict[str, type[Part]] = {
     "subscriptions": SubscriptionRule,
     "consent": ConsentRule,
     "audience": AudienceRule,
+    "sample": SampleRule,
 }
 FILTERS: dict[str, type[Part]] = {
     "all": AllFilters,
@@ -378,7 +495,8 @@ Condition = Annotated[
     | Annotated[SessionRule, Tag("sessions")]
     | Annotated[SubscriptionRule, Tag("subscriptions")]
     | Annotated[ConsentRule, Tag("consent")]
-    | Annotated[AudienceRule, Tag("audience")],
+    | Annotated[AudienceRule, Tag("audience")]
+    | Annotated[SampleRule, Tag("sample")],
     _subject(CONDITIONS),
 ]
 Filter = Annotated[

@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import duckdb
+import sqlglot
 
 from orchestration.audience.clauses import (
     Clause,
@@ -38,6 +40,8 @@ MEASURES = {
     "total": "the total of",
     "distinct_count": "different values in",
 }
+# What would fill lines as SQL, and how many arguments it has; what stands in another comes first.
+MACROS = {"sent_moment": 1, "next_anniversary": 2, "holdout_bucket": 2}
 COMPARISONS = {
     ">=": "at least",
     "<=": "at most",
@@ -258,6 +262,9 @@ class Why:
         return step.step.comment if step else ""
 
     def _sql(self, sql: str) -> str:
+        for name, pattern in _shapes().items():
+            places = ", ".join(f"\\{number + 1}" for number in range(pattern.groups))
+            sql = pattern.sub(f"{name}({places})", sql)
         moment = f"cast('{self.as_of.isoformat()}' as timestamp)"
         return lowered(sql).replace(moment, "as_of")
 
@@ -268,6 +275,23 @@ def _values(clause: Clause, row: Row) -> str:
         for name in clause.values
     ]
     return f"   ({', '.join(told)})" if told else ""
+
+
+@cache
+def _shapes() -> dict[str, re.Pattern[str]]:
+    """What the macros of MACROS become, so that they can be told by their names."""
+    shapes = {}
+    for name, count in MACROS.items():
+        arguments = [f"argument_{number}" for number in range(count)]
+        call = f"{{{{ {name}({', '.join(map(repr, arguments))}) }}}}"
+        parsed = sqlglot.parse_one(rendered(call, datetime.min), dialect="duckdb")
+        shape = re.escape(parsed.sql(dialect="duckdb"))
+        for each in arguments:
+            shape = shape.replace(each, f"(?P<{each}>.+?)", 1)
+            before, told, after = shape.partition(f"(?P<{each}>.+?)")
+            shape = before + told + after.replace(each, f"(?P={each})")
+        shapes[name] = re.compile(shape)
+    return shapes
 
 
 def why(

@@ -12,6 +12,8 @@ from orchestration.audience.conditions import Placeholders
 WIDTH = 88
 INDENT = "    "
 _NOT_NULL = re.compile(r"\bNOT ([\w.]+) IS NULL\b")
+# A macro's call with its arguments, and what stands around it.
+_CALL = re.compile(r"(.*?\{\{ \w+\()(.+)(\) \}\}.*)")
 _TEXTS = re.compile(r"('(?:[^']|'')*')")
 
 
@@ -109,9 +111,20 @@ def _laid_out(given: exp.Expr, placeholders: Placeholders, room: int) -> Iterato
         yield from (2 * INDENT + line for line in where)
         yield ")"
     elif isinstance(given, exp.Binary) and len(text) > room:
-        sign = text.removeprefix(one_line(given.left, placeholders))
-        yield one_line(given.left, placeholders)
-        yield sign.strip()
+        left = one_line(given.left, placeholders)
+        yield from _call(left, room)
+        yield from _call(text.removeprefix(left).strip(), room)
+    else:
+        yield from _call(text, room)
+
+
+def _call(text: str, room: int) -> Iterator[str]:
+    """A line that is too long breaks around the arguments of its macro."""
+    found = _CALL.fullmatch(text)
+    if found and len(text) > room:
+        yield found[1]
+        yield INDENT + found[2]
+        yield found[3]
     else:
         yield text
 

@@ -5,6 +5,7 @@ Times lie on and right beside the bounds that the rules ask for.
 """
 
 import calendar
+import hashlib
 import json
 import random
 import re
@@ -43,6 +44,8 @@ LOOSE = [
     None,
     ["tea", "cup"],
     ["tea bag"],
+    "2026-03-30",
+    1774828800,
 ]
 TIMES_AS_TEXT = [
     "2026-03-30",
@@ -50,10 +53,28 @@ TIMES_AS_TEXT = [
     "2026-03-29T23:00:00-01:00",
     "soon",
     None,
+    1774828800,
+    "1774915199999",
+    1774915200000.5,
+    99999999,
+    "2024-02-29T23:59:59Z",
+    "2019-04-03",
 ]
 NAMES = ["viewed", "added", "bought"]
-SPANS = ["1 day", "24 hours", "2 days", "1 week", "1 month", "90 minutes"]
-SPOKEN = [*(f"{span} ago" for span in SPANS), "in 2 days", "in 1 month", "now", "today"]
+SPANS = [
+    "86400 seconds",
+    "1 day",
+    "24 hours",
+    "2 days",
+    "1 week",
+    "1 month",
+    "90 minutes",
+]
+SPOKEN = [
+    *(f"{span} ago" for span in SPANS),
+    *("in 2 days", "in 1 month", "now", "today", "start of week", "start of month"),
+    *("start of last month", "start of next week", "start of year"),
+]
 FIXED = [date(2026, 3, 30), date(2026, 3, 31), "2026-03-30T12:00:00+02:00"]
 
 
@@ -80,7 +101,11 @@ def make_world(pick: random.Random, people: int) -> World:
                 "revenue_in_main_currency": pick.choice(NUMBERS),
                 "reachable_by_email": pick.choice([True, False, None]),
                 "birth_date": pick.choice(
-                    [date(2026, 3, 30), date(2026, 2, 28), date(2000, 2, 29), None]
+                    [
+                        *(date(2026, 3, 30), date(2026, 2, 28), date(2000, 2, 29)),
+                        *(date(1990, 3, 31), date(1990, 4, 1), date(2026, 4, 2)),
+                        *(date(1999, 12, 31), date(2025, 3, 31), None),
+                    ]
                 ),
                 "session_count_30d": pick.choice([0, 1]),
                 "spend_to_average": pick.choice(
@@ -168,7 +193,7 @@ MAKERS: dict[str, Any] = {
     },
     "fct_attribute_changes": lambda pick, key: {
         "path": f"path-{key}",
-        "new_value": json.dumps(pick.choice(LOOSE)),
+        "new_value": pick.choice([None, *map(json.dumps, LOOSE)]),
         "changed_at": _time(pick),
         "superseded_at": None,
     },
@@ -268,6 +293,7 @@ KINDS = {
     ),
     "properties.at": "loose time",
 }
+PATTERNS = ["^t", "[0-9]{2}", "a$", "e[^a-z]|^$", "E", "^(Te|EU)"]
 TEXTS = ["DE", "de", "tea", "Tea", "EUR", "Email", "basic", "completed", "a", "30"]
 
 
@@ -275,6 +301,8 @@ def _comparison(pick: random.Random, kind: str) -> Rule:
     if pick.random() < 0.15:
         return {"exists": pick.random() < 0.5}
     if kind in ("time", "loose time"):
+        if pick.random() < 0.4:
+            return {"anniversary": _anniversary(pick)}
         return make_window(pick)
     if kind == "boolean":
         return {pick.choice(["is", "is_not"]): pick.random() < 0.5}
@@ -297,11 +325,25 @@ def _comparison(pick: random.Random, kind: str) -> Rule:
             {pick.choice(["in", "not_in"]): pick.sample(TEXTS, 3)},
         ]
     )
+    if pick.random() < 0.1:
+        said = {"matches": pick.choice(PATTERNS)}
     if kind == "loose" and pick.random() < 0.1:
         return {"includes": pick.choice(["tea", "Tea", "a"])}
     if kind == "loose" and pick.random() < 0.2:
         return {pick.choice(["is", "is_not"]): True}
     return said | ({"ignoring_case": True} if pick.random() < 0.3 else {})
+
+
+def _anniversary(pick: random.Random) -> Rule:
+    days = ["1 day", "2 days", "1 week", "1 month", "12 months", "365 days", "0 days"]
+    asked = {
+        "next": pick.choice(days),
+        "last": pick.choice(days),
+        "on": pick.choice(
+            [*SPOKEN, *FIXED, "in 2 days", date(2026, 2, 28), date(2028, 2, 29)]
+        ),
+    }
+    return {word: asked[word] for word in pick.sample([*asked], pick.choice([1, 1, 2]))}
 
 
 def make_window(pick: random.Random) -> Rule:
@@ -327,12 +369,22 @@ def _counted(pick: random.Random, fields: list[str], money: str, time: bool) -> 
         among = [_filter(pick, fields)] if pick.random() < 0.4 else []
         chosen = {"take": pick.choice(["first", "last"])}
         return rule | chosen | ({"among": among} if among else {})
+    if time and "when" not in rule and pick.random() < 0.4:
+        total = pick.choice([1, 2, 3, 5])
+        words = ["at_least", "at_most", "is", "is_not", "less_than"]
+        rule["regularly"] = {
+            "every": pick.choice(SPANS),
+            "of_last": total,
+            pick.choice(words): pick.randint(0, total),
+        }
     if pick.random() < 0.5:
         rule["count"] = {
             pick.choice(
                 ["is", "is_not", "at_least", "at_most", "more_than", "less_than"]
             ): pick.choice([0, 1, 2])
         }
+    if "regularly" in rule:
+        return rule
     if pick.random() < 0.2:
         rule["where"] = (
             [*rule.get("where", []), {"field": "currency", "is": "EUR"}]
@@ -345,6 +397,8 @@ def _counted(pick: random.Random, fields: list[str], money: str, time: bool) -> 
                 [0, 5, 29.99, 60]
             ),
         }
+    if "total" in rule and pick.random() < 0.5:
+        rule["average"] = rule.pop("total")
     if pick.random() < 0.2:
         rule["distinct"] = {
             "of": fields[0],
@@ -401,7 +455,13 @@ LEAVES = [
     _events,
     lambda pick: (
         {"attribute": pick.choice(["plan", "address.city"])}
-        | _comparison(pick, "loose")
+        | _comparison(pick, pick.choice(["loose", "loose", "loose time"]))
+        | pick.choice([{}, {"for": pick.choice(SPANS)}])
+        | pick.choice([{}, {}, {"changed": make_window(pick)}])
+    ),
+    lambda pick: (
+        {"sample": pick.choice(["spring", "autumn"])}
+        | {"percent": pick.choice([0, 12.34, 50, 100])}
     ),
     lambda pick: (
         {"orders": pick.choice(["purchases", "carts", "any"])}
@@ -425,7 +485,7 @@ LEAVES = [
                 "x",
                 time=False,
             ).items()
-            if k != "total"
+            if k not in ("total", "average")
         }
     ),
     lambda pick: (
@@ -451,19 +511,45 @@ def holds(rule: Rule, person: Row, world: World) -> bool:
     if "profile" in rule:
         return compare(person[rule["profile"]], rule)
     if "attribute" in rule:
-        now = [
-            _text(json.loads(row["new_value"]))
-            for row in world.of("fct_attribute_changes", who)
-            if row["path"] == rule["attribute"]
-            and row["changed_at"] <= AS_OF
-            and not (row["superseded_at"] and row["superseded_at"] <= AS_OF)
-        ]
-        return compare(next((text for text in now if text is not None), None), rule)
+        return _attribute(rule, world.of("fct_attribute_changes", who))
+    if "sample" in rule:
+        digest = hashlib.sha256(f"sample:{rule['sample']}|{who}".encode()).hexdigest()
+        return int(digest[:8], 16) % 10_000 < Decimal(str(rule["percent"])) * 100
     if "consent" in rule:
         return _consent(rule, world.of("dim_consents", who))
     if "audience" in rule:
         return bool(world.of("audience_others", who))
     return _counts(rule, world, who)
+
+
+def _attribute(rule: Rule, rows: list[Row]) -> bool:
+    chain = [row for row in rows if row["path"] == rule["attribute"]]
+
+    def standing(at: datetime) -> Row | None:
+        found = [
+            row
+            for row in chain
+            if row["changed_at"] <= at
+            and not (row["superseded_at"] and row["superseded_at"] <= at)
+        ]
+        return found[0] if found else None
+
+    def satisfies(at: datetime) -> bool:
+        row = standing(at)
+        told = row["new_value"] if row else None
+        return compare(None if told is None else _text(json.loads(told)), rule)
+
+    moments = [AS_OF]
+    if "for" in rule:
+        began = shifted(AS_OF, rule["for"], -1)
+        changes = [row["changed_at"] for row in chain]
+        moments += [began, *(at for at in changes if began < at <= AS_OF)]
+    if not all(satisfies(at) for at in moments):
+        return False
+    now = standing(AS_OF)
+    return "changed" not in rule or (
+        now is not None and in_window(now["changed_at"], rule["changed"])
+    )
 
 
 def _consent(rule: Rule, rows: Iterable[Row]) -> bool:
@@ -503,6 +589,8 @@ def _counts(rule: Rule, world: World, who: str) -> bool:
         rows = [row for row in rows if row[time] is not None and row[time] < AS_OF]
         rows.sort(key=lambda row: (row[time], *(row[tie] for tie in ties)))
         rows = rows[:1] if rule["take"] == "first" else rows[-1:]
+    if "regularly" in rule:
+        return _regular(rule, rows, time, world, who)
     window = rule.get("when", {})
     has_end = {"last", "next", "until", "before", "on"} & set(window)
     kept = [
@@ -513,19 +601,47 @@ def _counts(rule: Rule, world: World, who: str) -> bool:
         and all(passes(each, row) for each in rule.get("where", ()))
         and came_after(rule, row, world, who)
     ]
-    if ("count" in rule or not {"total", "distinct"} & set(rule)) and not compare(
-        Decimal(len(kept)), rule.get("count", {"at_least": 1})
-    ):
+    if (
+        "count" in rule or not {"total", "average", "distinct"} & set(rule)
+    ) and not compare(Decimal(len(kept)), rule.get("count", {"at_least": 1})):
         return False
     if "total" in rule:
         values = [_number(value(row, rule["total"]["of"])) for row in kept]
         total = sum((v for v in values if v is not None), Decimal(0))
         if not compare(total, rule["total"]):
             return False
+    if "average" in rule:
+        values = [_number(value(row, rule["average"]["of"])) for row in kept]
+        known = [v for v in values if v is not None]
+        mean = sum(known, Decimal(0)) / len(known) if known else None
+        if not compare(mean, rule["average"]):
+            return False
     if "distinct" in rule:
         found = {value(row, rule["distinct"]["of"]) for row in kept} - {None}
         return compare(Decimal(len(found)), rule["distinct"])
     return True
+
+
+def _regular(
+    rule: Rule, rows: list[Row], time: str | None, world: World, who: str
+) -> bool:
+    assert time
+    regularly = rule["regularly"]
+    number, unit = regularly["every"].split()
+    good = 0
+    for period in range(regularly["of_last"]):
+        begins = shifted(AS_OF, f"{int(number) * (period + 1)} {unit}", -1)
+        ends = shifted(AS_OF, f"{int(number) * period} {unit}", -1)
+        found = [
+            row
+            for row in rows
+            if row[time] is not None
+            and begins <= row[time] < ends
+            and all(passes(each, row) for each in rule.get("where", ()))
+            and came_after(rule, row, world, who)
+        ]
+        good += compare(Decimal(len(found)), rule.get("count", {"at_least": 1}))
+    return compare(Decimal(good), regularly)
 
 
 def _is_kind(subject: str, which: Any, row: Row) -> bool:
@@ -614,6 +730,10 @@ def compare(found: Any, words: Rule) -> bool:
     }
     if window and not in_window(_moment(found), window):
         return False
+    if "anniversary" in words and not _comes_again(
+        _moment(found), words["anniversary"]
+    ):
+        return False
     return all(
         _word(found, word, operand, bool(words.get("ignoring_case")))
         for word, operand in words.items()
@@ -634,6 +754,7 @@ WORDS = (
     "includes",
     "starts_with",
     "ends_with",
+    "matches",
     "exists",
 )
 
@@ -661,6 +782,8 @@ def _word(found: Any, word: str, operand: Any, fold: bool) -> bool:
                 "less_than": number < asked,
             }[word]
         )
+    if word == "matches":
+        return bool(re.search(operand, found, re.IGNORECASE if fold else 0))
     if fold:
         found, operand = found.lower(), operand.lower()
     return {
@@ -703,11 +826,43 @@ def in_window(time: datetime | None, window: Rule) -> bool:
     return True
 
 
+def _comes_again(time: datetime | None, days: Rule) -> bool:
+    """Every word names days; on one of them the month and day of the time come again."""
+    today, day = AS_OF.date(), timedelta(days=1)
+    for word, said in days.items():
+        first, end = today, today
+        if word == "next":
+            end = shifted(AS_OF, said, 1).date()
+        elif word == "last":
+            first = shifted(AS_OF, said, -1).date()
+        else:
+            first = spoken(said).date()
+            end = first + day
+        asked = [first + day * number for number in range((end - first).days)]
+        if time is None or not any(_recurs(time.date(), each) for each in asked):
+            return False
+    return True
+
+
+def _recurs(of: date, on: date) -> bool:
+    day = of.day
+    if (of.month, of.day) == (2, 29) and not calendar.isleap(on.year):
+        day = 28
+    return on.year > of.year and (on.month, on.day) == (of.month, day)
+
+
 def spoken(said: Any) -> datetime:
     if said == "now":
         return AS_OF
     if said == "today":
         return datetime(AS_OF.year, AS_OF.month, AS_OF.day)
+    if isinstance(said, str) and said.startswith("start of "):
+        *which, unit = said.split()[2:]
+        start = datetime(AS_OF.year, AS_OF.month, AS_OF.day)
+        back = {"week": start.weekday(), "month": AS_OF.day - 1}
+        start -= timedelta(days=back.get(unit, AS_OF.timetuple().tm_yday - 1))
+        sign = {"last": -1, "next": 1}[which[0]] if which else 0
+        return shifted(start, f"1 {unit}", sign)
     if isinstance(said, str) and said.endswith(" ago"):
         return shifted(AS_OF, said.removesuffix(" ago"), -1)
     if isinstance(said, str) and said.startswith("in "):
@@ -722,6 +877,11 @@ def _moment(given: Any) -> datetime | None:
         return given
     if isinstance(given, date):
         return datetime(given.year, given.month, given.day)
+    number = _number(given)
+    if number is not None:
+        seconds = number / 1000 if number >= 10**11 else number
+        since = timedelta(microseconds=int(seconds * 1_000_000))
+        return datetime(1970, 1, 1) + since if number >= 10**8 else None
     try:
         found = datetime.fromisoformat(given)
     except ValueError:
@@ -733,6 +893,8 @@ def _moment(given: Any) -> datetime | None:
 def shifted(time: datetime, span: str, sign: int) -> datetime:
     number, unit = span.split()
     count = int(number) * sign
+    if unit.startswith("year"):
+        count, unit = 12 * count, "months"
     if unit.startswith("month"):
         months = time.year * 12 + time.month - 1 + count
         year, month = divmod(months, 12)

@@ -58,11 +58,22 @@ def test_the_clauses_of_every_audience_recombine_to_its_members(shop, audience):
     assert 0 < len(found) < len(people), "the test says nothing of members or of others"
 
 
+LONG_WORDS = [
+    {"attribute": "plan", "exists": True, "for": "2 days"},
+    {"attribute": "plan", "exists": False, "changed": {"last": "1 month"}},
+    {"profile": "birth_date", "anniversary": {"next": "7 days"}},
+    {"event": "viewed", "regularly": {"every": "1 month", "of_last": 2, "at_least": 2}},
+    {"event": "viewed", "count": {"is": 0}, "regularly": {"every": "1 week", "of_last": 3, "less_than": 3}},
+    {"event": "viewed", "average": {"of": "properties.kind", "at_least": 5}},
+    {"none": [{"sample": "spring", "percent": 50}, {"attribute": "plan", "matches": "^[0-9]"}]},
+]  # fmt: skip
+
+
 def test_the_clauses_of_compiled_rules_recombine_at_every_step(shop):
     connection, people = shop
     pick = random.Random(5)
-    for _ in range(25):
-        rule = declared(make_rule(pick))
+    for who in [*LONG_WORDS, *(make_rule(pick) for _ in range(20))]:
+        rule = declared(who)
         sql = rendered(compiled_model("tried", rule), AS_OF, oracle.relation)
         head, _, _ = sql.rpartition("select * from final")
         for name, found in recombined(connection, sql, people).items():
@@ -128,6 +139,34 @@ def test_whoever_has_no_row_at_all_is_told_so(shop):
     assert nobody.as_dict()["steps"]["final"] == {
         "holds": False, "rows": 0, "rows_that_hold": 0, "clauses": [],
     }  # fmt: skip
+
+
+def test_macros_are_told_by_their_names(shop):
+    connection, people = shop
+    rule = {
+        "any": [
+            {
+                "event": "viewed",
+                "where": [
+                    {"field": "properties.at", "anniversary": {"last": "1 week"}}
+                ],
+            },
+            {"sample": "spring", "percent": 5},
+        ]
+    }
+    sql = rendered(compiled_model("tried", declared(rule)), AS_OF, oracle.relation)
+    told = {
+        name: answers(connection, step, people)
+        for name, step in taken_apart(sql).items()
+    }
+    person = next(who for who, answer in told["events_1"].items() if answer.rows)
+    steps = {name: answered[person] for name, answered in told.items()}
+    said = "\n".join(Why("tried", person, AS_OF, steps).lines())
+    assert (
+        "next_anniversary(sent_moment(properties ->> '$.at'), as_of - interval '1' week) < cast(as_of as date)"
+        in said
+    )
+    assert "holdout_bucket('sample:spring', profiles.profile_id) < 500" in said
 
 
 def test_rows_that_a_compiled_rule_counts_are_told_in_the_words_of_the_rule(shop):

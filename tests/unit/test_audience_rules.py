@@ -74,7 +74,7 @@ def test_every_committed_model_is_what_its_rule_file_compiles_to():
         ({"profile": "email", "not_contains": "x"}, "write `none: ["),
         ({"event": "viewed", "window": {"last": "1 day"}}, "did you mean `when`?"),
         ({"event": "viewed", "when": {"lasst": "1 day"}}, "did you mean `last`?"),
-        ({"event": "viewed", "count": {"min": 1}}, "there are is, is_not"),
+        ({"event": "viewed", "count": {"min": 1}}, "did you mean `at_least`?"),
         ({"event": "viewed", "count": {}}, "add `at_least: 1`"),
         ({"event": "viewed", "where": [{"field": "price", "is": 5}]}, "`properties.price`"),
         ({"event": "viewed", "where": [{"profile": "x", "is": 5}]}, "exactly one of all, any, none, field"),
@@ -84,6 +84,36 @@ def test_every_committed_model_is_what_its_rule_file_compiles_to():
         ({"subscriptions": "any", "when": {"last": "1 day"}}, "has no time of its own"),
         ({"event": "viewed", "take": "first", "when": {"next": "1 day"}}, "looks back"),
         ({"audience": "repeat_buyer"}, "did you mean `repeat_buyers`?"),
+        ({"profile": "country", "is": "DE", "for": "3 days"}, "only what an attribute was is kept: `attribute: city, is: Berlin, for: 30 days`"),
+        ({"attribute": "plan", "for": "3 days"}, "says nothing: add"),
+        ({"attribute": "plan", "changed": {"last": "1 day"}, "for": "3 days"}, "`for` says how long something has held"),
+        ({"attribute": "plan", "is": "pro", "has_been": "3 days"}, "did you mean `for`?"),
+        ({"attribute": "plan", "changed": "3 days"}, "write {last: 30 days}"),
+        ({"attribute": "plan", "changed": {"within": "3 days"}}, "there are last, next"),
+        ({"profile": "birth_date", "anniversary": "7 days"}, "write {next: 7 days}"),
+        ({"profile": "birth_date", "birthday": {"next": "7 days"}}, "did you mean `anniversary`?"),
+        ({"profile": "birth_date", "anniversary": {"next": "12 hours"}}, "12 hours is no part of a year in whole days"),
+        ({"profile": "birth_date", "anniversary": {"last": "2 years"}}, "2 years is no part of a year"),
+        ({"profile": "birth_date", "anniversary": {}}, "write `{next: 7 days}`"),
+        ({"profile": "birth_date", "anniversary": {"nxt": "7 days"}}, "did you mean `next`?"),
+        ({"profile": "country", "anniversary": {"next": "7 days"}}, "`anniversary` does not fit it"),
+        ({"profile": "email", "regex": "@x"}, "did you mean `matches`?"),
+        ({"profile": "email", "matches": "[0-9"}, "is no regular expression"),
+        ({"profile": "email", "matches": "\\d"}, "which not every engine reads alike"),
+        ({"profile": "email", "matches": "a(?=b)"}, "has `(?`"),
+        ({"profile": "order_count", "matches": "1"}, "`matches` does not fit it"),
+        ({"sample": "spring"}, "`who.sample.percent` is missing"),
+        ({"sample": "spring", "percent": 101}, "less than or equal to 100"),
+        ({"sample": "spring", "percent": 0.001}, "to a hundredth of a percent"),
+        ({"random_bucket": "spring", "percent": 5}, "did you mean `sample`?"),
+        ({"event": "viewed", "regularly": "3 of 5 weeks"}, "write {every: 1 month, of_last: 5, at_least: 3}"),
+        ({"event": "viewed", "regularly": {"every": "1 week", "of_last": 5, "at_least": 6}}, "asks for 6 of 5 periods"),
+        ({"event": "viewed", "regularly": {"every": "1 week", "of_last": 61, "at_least": 6}}, "less than or equal to 60"),
+        ({"event": "viewed", "regularly": {"every": "1 week", "of_last": 5}}, "add `at_least: 1`"),
+        ({"event": "viewed", "regularly": {"evry": "1 week", "of_last": 5, "at_least": 1, "every": "1 day"}}, "did you mean `every`?"),
+        ({"event": "viewed", "when": {"last": "1 day"}, "regularly": {"every": "1 week", "of_last": 5, "at_least": 1}}, "leave out `when`"),
+        ({"subscriptions": "any", "regularly": {"every": "1 week", "of_last": 5, "at_least": 1}}, "has no time of its own"),
+        ({"event": "viewed", "average": {"of": "value", "at_least": 5}}, "`average` of `value` would add up currencies"),
         ({"audience": "tried"}, "cannot be made of itself"),
         ({"all": [{"any": [{"profile": "citty", "is": "x"}]}]}, "did you mean `city`?"),
     ],
@@ -153,6 +183,9 @@ def test_times_are_read_as_they_are_written():
     assert parse_duration("1 day") == Duration(1, "day")
     assert str(parse_moment("2 weeks ago")) == "2 weeks ago"
     assert str(parse_moment("in 3 months")) == "in 3 months"
+    for text in ("today", "start of week", "start of last month", "start of next year"):
+        assert str(parse_moment(text)) == text
+    assert parse_moment("start of this day") == parse_moment("today")
     assert str(parse_moment("2026-01-31T01:00:00+02:00")) == "2026-01-30 23:00:00"
 
 

@@ -97,7 +97,8 @@ def since_plan(
             pending=_pending(known.pending, own),
             approvals=known.approvals
             | {row["op_id"] for row in own if row["kind"] == "approval"},
-            accounts=known.accounts | {row["account"] for row in moving},
+            accounts=known.accounts
+            | {row["account"] for row in moving if row["action"] != "trigger"},
             pause=_pause(known.pause, same),
             asked_at=_latest(known.asked_at, same),
             ran_at=_latest(known.ran_at, [row for row in own if row["kind"] == "run"]),

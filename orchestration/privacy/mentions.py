@@ -64,7 +64,7 @@ class Mentions:
         if (kept := self._kept.get(said)) is not None:
             return kept
         words = (word.decode("utf-8", "replace") for word in _MENTION.findall(said))
-        hashes = ((word, hashed(self._key, WORD, word.lower())) for word in words)
+        hashes = ((word, hashed(self._key, WORD, _form(word))) for word in words)
         found = [(word, self._drawn[h]) for word, h in hashes if h in self._drawn]
         if len(self._kept) >= KEPT:
             self._kept.clear()
@@ -79,6 +79,7 @@ def texts(text: bytes) -> Iterator[tuple[int, bytes]]:
         for places in (
             _places(text, b"@", start, end),
             _places(text, b"+", start, end),
+            _places(text, b"%", start, end),
             _digits(text, start, end),
         ):
             done = 0
@@ -89,6 +90,11 @@ def texts(text: bytes) -> Iterator[tuple[int, bytes]]:
                 done = text.find(b'"', at)
                 done = len(text) if done < 0 else done
                 yield at, text[begin or max(0, at - REACH) : done]
+
+
+def _form(word: str) -> str:
+    """As the sieve has it: outside of URLs, without the end of a sentence."""
+    return word.rstrip(".").lower().replace("%40", "@").replace("%2b", "+")
 
 
 def _places(text: bytes, sign: bytes, start: int, end: int) -> Iterator[int]:

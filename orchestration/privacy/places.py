@@ -4,11 +4,16 @@ Texts lose the values, databases lose them row by row and are packed anew, copie
 proof: a search, byte by byte, of everything the platform keeps.
 """
 
+import json
+import re
 import sqlite3
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from html import escape
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import zstandard
 
@@ -109,13 +114,28 @@ def _content(path: Path) -> bytes:
     return data
 
 
+def spellings(value: str) -> set[bytes]:
+    """The value in small letters, as texts, JSON, URLs and pages spell it."""
+    forms = {value, value.lower(), value.upper()}  # bytes know the case of ASCII alone
+    spelled = [
+        spell(form)
+        for form in forms
+        for spell in (str, lambda text: json.dumps(text)[1:-1], quote, _quoted, escape)
+    ]
+    return {each.encode().lower() for each in spelled}
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
+
+
 def _holds(data: bytes, values: Sequence[str]) -> bool:
     return bool(_held(data, values))
 
 
 def _held(data: bytes, values: Sequence[str]) -> list[str]:
     lowered = data.lower()
-    return [value for value in values if value.lower().encode() in lowered]
+    return [v for v in values if any(each in lowered for each in spellings(v))]
 
 
 def _is_database(path: Path) -> bool:
@@ -123,27 +143,43 @@ def _is_database(path: Path) -> bool:
         return file.read(16) == b"SQLite format 3\0"
 
 
+def _any_of(values: Sequence[str]) -> re.Pattern[bytes]:
+    """Any spelling of any of them, the longest first: one may be the beginning of another."""
+    forms = {each for value in values for each in spellings(value)}
+    longest = sorted(forms, key=len, reverse=True)
+    return re.compile(b"|".join(map(re.escape, longest)), re.IGNORECASE)
+
+
 def _clean_text(path: Path, values: Sequence[str]) -> None:
     """The same text without the values."""
-    text = path.read_bytes()
-    for value in sorted(values, key=len, reverse=True):
-        for spelled in {value, value.lower(), value.upper()}:
-            text = text.replace(spelled.encode(), TAKEN_OUT.encode())
-    write(path, text)
+    write(path, _any_of(values).sub(TAKEN_OUT.encode(), path.read_bytes()))
 
 
 def _clean_database(path: Path, values: Sequence[str]) -> bool:
     """Whether the database held a value. Packed anew, because deleted rows stay in the pages of a file."""
+    if not values:
+        return False
+    pattern = _any_of(values)
+
+    def without(cell: Any) -> Any:
+        if isinstance(cell, str):
+            return pattern.sub(TAKEN_OUT.encode(), cell.encode()).decode()
+        return (
+            pattern.sub(TAKEN_OUT.encode(), cell) if isinstance(cell, bytes) else cell
+        )
+
     with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as database:
+        database.create_function("without", 1, without, deterministic=True)
         changed = sum(
-            _clean_column(database, table, column, value)
+            database.execute(
+                f'update "{table}" set "{column}" = without("{column}") where without("{column}") is not "{column}"'
+            ).rowcount
             for table in _names(
                 database, "select name from sqlite_master where type = 'table'"
             )
             for column in _names(
                 database, f"select name from pragma_table_info('{table}')"
             )
-            for value in values
         )
         if changed:
             database.execute("pragma wal_checkpoint(truncate)")
@@ -154,12 +190,3 @@ def _clean_database(path: Path, values: Sequence[str]) -> bool:
 
 def _names(database: sqlite3.Connection, sql: str) -> list[str]:
     return [name for (name,) in database.execute(sql).fetchall()]
-
-
-def _clean_column(
-    database: sqlite3.Connection, table: str, column: str, value: str
-) -> int:
-    return database.execute(
-        f'update "{table}" set "{column}" = replace("{column}", ?, ?) where instr("{column}", ?) > 0',
-        [value, TAKEN_OUT, value],
-    ).rowcount

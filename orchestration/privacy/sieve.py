@@ -40,12 +40,14 @@ Change = Drop | Redact | Seal
 Changes = dict[str, dict[str, Change]]
 """Segment → record, or the text of a line that is none → what becomes of it."""
 
-# What a text may name somebody by: an address, a number in E.164, the hash of either. mentions.py finds the same in bytes.
+# What a text may name somebody by: an address, a number in E.164, the hash of either; as they are or as they stand in URLs.
+# mentions.py finds the same in bytes.
+_PART = r"[^\s\"@<>,;:\\()\[\]{}?&=/#|%]+"
 MENTION = (
-    r"[^\s\"@<>,;:\\()\[\]{}]+@[^\s\"@<>,;:\\()\[\]{}]+|\+[0-9]{8,15}"
+    rf"{_PART}(?:@|%40){_PART}|(?:\+|%2[bB])[0-9]{{8,15}}"
     r"|\b(?:[0-9a-fA-F]{64}|[0-9a-fA-F]{40}|[0-9a-fA-F]{32})\b"
 )
-_MAY_MENTION = r"@|\+[0-9]{8}|[0-9a-fA-F]{32}"
+_MAY_MENTION = r"@|%40|\+[0-9]{8}|%2[bB][0-9]{8}|[0-9a-fA-F]{32}"
 # A refused text has no form yet: every word of it may be an identifier.
 _WORDS = r"[^\s\"'':,;{}\[\]()<>&=\\]+"
 
@@ -238,6 +240,9 @@ class Sieve:
             for name, kind in contract_columns(STREAMS[stream]).items()
             if kind == "json"
         ]
+        form = (
+            "replace(replace(lower(rtrim(spelled.word, '.')), '%40', '@'), '%2b', '+')"
+        )
         return f"""
             with texts as (
                 select record_id, _segment, received_at, concat_ws(' ', {", ".join(payloads)}) as text from {rows}
@@ -249,7 +254,7 @@ class Sieve:
             known as (
                 select spelled.word, tombstones.drawn_at
                 from (select distinct word from words) as spelled
-                inner join tombstones on {self._hash(f"'{WORD}'", "lower(spelled.word)")} = tombstones.hash
+                inner join tombstones on {self._hash(f"'{WORD}'", form)} = tombstones.hash
                 where tombstones.kind = 'erasure'
             )
             select words.record_id::varchar, words._segment, list(distinct words.word)

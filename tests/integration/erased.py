@@ -40,7 +40,7 @@ ADAS = [
 ]
 SHARED = ("email", "office@analytical.example")
 BOS = [("user_id", "bo-1791"), ("email", "bo@babbage.example")]
-NAME, STREET = "Augusta Ada King", "12 St James's Square"
+NAME, STREET = "Augusta Ada Köning", "12 St James's Square"
 HASH = hashlib.sha256(b"ada@lovelace.example").hexdigest()
 MD5 = hashlib.md5(b"ada@lovelace.example", usedforsecurity=False).hexdigest()
 SHA1 = hashlib.sha1(b"4917055512345", usedforsecurity=False).hexdigest()
@@ -112,6 +112,7 @@ def two_people(folder: Path, *more: Landed) -> Settings:
                 "gift_to": "ada@lovelace.example",
                 "hashes": [HASH, MD5, SHA1.upper()],
                 "note": "für",
+                "seen": "https://x.example/?to=Ada%40Lovelace.example&tel=%2B4917055512345",
             },
         ),
         event("nobody-knows-who", identifiers=named(SHARED)),
@@ -230,7 +231,9 @@ def leave_traces(home: Settings) -> None:
         "plans/file.json": '{"samples": ["ada@lovelace.example"]}',
         "published/profiles/p_a.html": f"<h1>{NAME}</h1>",
         "logs/last_run.log": f"ada-1815 was here\nbo-1791 too, and {STREET}\n",
-        "dagster/storage/run/compute_logs/x.err": "ada@lovelace.example is no number\n",
+        "dagster/storage/run/compute_logs/x.err": (
+            f"Ada%40Lovelace.EXAMPLE is no number, {NAME.upper()}, 12 St James&#x27;s Square"
+        ),
     }.items():
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         (root / place).write_text(text, "utf-8")

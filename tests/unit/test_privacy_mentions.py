@@ -1,6 +1,7 @@
 """Whoever is named in passing is found in bytes as in rows: random payloads, the sieve as the oracle."""
 
 import random
+import re
 import string
 from datetime import timedelta
 
@@ -19,7 +20,24 @@ from tests.landed import NOON, event
 KEY = "k"
 AT = NOON.replace(tzinfo=None)
 LENGTHS = (31, 32, 33, 39, 40, 41, 63, 64, 65)
-FILLINGS = ['"', "\\", " ", ",", "(", "ü", "_", "-", "\n", "x", "", "https://", "#"]
+ENDS = ["x.de", "ü", "a.b@c", "", "x.de."]
+FILLINGS = [
+    '"',
+    "\\",
+    " ",
+    ",",
+    "(",
+    "ü",
+    "_",
+    "-",
+    "\n",
+    "x",
+    "",
+    "?a=",
+    "&",
+    ".",
+    "%",
+]
 
 
 def word(chance: random.Random) -> str:
@@ -28,9 +46,10 @@ def word(chance: random.Random) -> str:
     if kind == 0:
         return "".join(chance.choices(string.hexdigits, k=chance.choice(LENGTHS)))
     if kind == 1:
-        return "+" + "".join(chance.choices(string.digits, k=chance.randrange(6, 17)))
+        digits = "".join(chance.choices(string.digits, k=chance.randrange(6, 17)))
+        return chance.choice(["+", "%2b", "%2B"]) + digits
     letters = chance.choices("abü.+-", k=chance.randrange(1, 5))
-    return "".join(letters) + "@" + chance.choice(["x.de", "ü", "a.b@c", ""])
+    return "".join(letters) + chance.choice(["@", "%40"]) + chance.choice(ENDS)
 
 
 def some_text(chance: random.Random, words: list[str]) -> str:
@@ -56,7 +75,7 @@ def test_bytes_and_rows_name_the_same_people(seed, monkeypatch):
         for n in range(200)
     ]
     lines = [record.to_line(new_record_id()) for record in records]
-    forbidden = hashes_of(KEY, [], words=chance.sample(words, 20))
+    forbidden = hashes_of(KEY, [], words=map(as_given, chance.sample(words, 20)))
     register = Register(KEY, (Tombstone("r", "erasure", AT, AT, forbidden),))
     said = {
         record: frozenset(change.values)
@@ -64,8 +83,13 @@ def test_bytes_and_rows_name_the_same_people(seed, monkeypatch):
         for record, change in changes.items()
         if isinstance(change, Redact)
     }
-    assert len(said) > 20
+    assert len(said) > 15
     assert Mentions(register).of(b"".join(lines)) == said
+
+
+def as_given(word: str) -> str:
+    """As an identifier would have it."""
+    return re.sub("%2b", "+", word, flags=re.I).replace("%40", "@").rstrip(".")
 
 
 def in_rows(lines: list[bytes], register: Register):

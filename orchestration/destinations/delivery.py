@@ -125,7 +125,7 @@ class _Run:
         self.summary = DeliverySummary(sync.sync_name, 0)
         self._sync, self._destination, self._writer = sync, destination, writer
         self._history, self._known = history, history.known
-        self._clock = clock
+        self._clock, self._started = clock, clock.now()
         self._name = RunName(
             sync.sync_name, account_of(destination), str(new_record_id())
         )
@@ -146,17 +146,16 @@ class _Run:
     def work(self, changes: Sequence[ActivationChange], despite_pause: bool) -> None:
         """Ask about jobs, then deliver what is due, until something says to stop."""
         self.summary.planned = len(changes)
-        started = self._clock.now()
         due = self._sorted_out(changes)
-        waits = waits_until(self._known.pause, started)
+        waits = waits_until(self._known.pause, self._started)
         if waits and not despite_pause and (due or self._known.pending):
             self.summary.waits_until = waits
             return
         try:
             self._ask_about_jobs()
             # Removals first; then the others, but nobody whose old handle may still be there.
-            self._deliver([c for c in due if c.action == "exit"], started)
-            self._deliver(self._ready(due), started)
+            self._deliver([c for c in due if c.action == "exit"])
+            self._deliver(self._ready(due))
         finally:
             self._flush()
         self._end(is_news=bool(due) or not self._history.is_finished)
@@ -205,28 +204,26 @@ class _Run:
     def _must_wait(self, change: ActivationChange) -> bool:
         return change.action == "enter" and change.profile_id in self._unremoved
 
-    def _deliver(self, changes: Sequence[ActivationChange], started: datetime) -> None:
+    def _deliver(self, changes: Sequence[ActivationChange]) -> None:
         """All of these, batch by batch. A sync of the disk costs more than a quick request, so attempts are landed for
         as many batches as are quickly dealt with, while those before them are under way."""
         batches, ahead = _cut(changes, self._destination.batch_size), 1
-        window = self._begun(islice(batches, ahead), started)
+        window = self._begun(islice(batches, ahead))
         while window:
             begun, following = self._clock.now(), None
             if ahead > 1:
-                following = self._begun(islice(batches, ahead), started)
+                following = self._begun(islice(batches, ahead))
             else:
                 self._flush()
             self._ask_for(window, begun)
             ahead = self._batches_ahead(ahead, self._clock.now() - begun)
-            window = following or self._begun(islice(batches, ahead), started)
+            window = following or self._begun(islice(batches, ahead))
 
-    def _begun(
-        self, batches: Iterable[Sequence[ActivationChange]], started: datetime
-    ) -> _Window | None:
+    def _begun(self, batches: Iterable[Sequence[ActivationChange]]) -> _Window | None:
         """The next batches, whose attempts are on their way to the disk; None when no further ones are to be begun."""
         window = list(batches)
         if window:
-            self._keep_deadline(started)
+            self._keep_deadline()
             self._asking.keep_pace()
         if not window or self.summary.stopped:
             return None
@@ -246,6 +243,7 @@ class _Run:
         batches, landed = window
         landed()
         for batch in batches:
+            self._keep_deadline()
             reached("delivery.attempted")
             for part, outcomes in self._asking.decided(batch):
                 reached("delivery.sent")
@@ -266,8 +264,11 @@ class _Run:
             and outcomes[change.op_id].kind not in ("delivered", "rejected")
         }
 
-    def _keep_deadline(self, started: datetime) -> None:
-        if self.summary.stopped is None and self._clock.now() - started > DEADLINE:
+    def _keep_deadline(self) -> None:
+        if (
+            self.summary.stopped is None
+            and self._clock.now() - self._started > DEADLINE
+        ):
             self._asking.stop("the run took long enough; the next one goes on")
             self.summary.goes_on = True
 

@@ -155,6 +155,22 @@ def test_a_slow_destination_is_left_at_the_deadline_and_served_by_the_next_runs(
     assert shop.tool.held == crowd
 
 
+def test_a_destination_that_becomes_slow_is_left_at_the_deadline_too(shop):
+    send = shop.tool.send
+
+    def more_and_more_slowly(sync, changes):
+        shop.time.skip(minutes=4 * (len(shop.tool.asked) >= 3))
+        return send(sync, changes)
+
+    shop.tool.send = more_and_more_slowly
+    crowd = people(*range(40))
+    shop.wants(crowd)
+    assert not shop.run(hours=0).is_complete
+    assert len(shop.tool.asked) == 6
+    assert shop.run(hours=0).is_complete
+    assert shop.tool.held == crowd
+
+
 def test_a_name_that_does_not_resolve_or_resolves_inwards_is_never_asked(shop):
     addresses: list[str] = []
 

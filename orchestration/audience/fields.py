@@ -75,6 +75,8 @@ def kind_of(source: Source, name: str) -> str:
     if source is EVENTS and path:
         start = get_close_matches(beginning, ("properties", "context"), n=1)
         hint = f"did you mean `{(start or ['properties'])[0]}.{path}`?"
+    elif source is PROFILES:
+        hint += f" Anything else that was told is `attribute: {name}`."
     elif source is EVENTS:
         hint += f" A property as it was sent is `properties.{name}`."
     raise ValueError(f"{source.model} has no field `{name}`; {hint}")
@@ -95,6 +97,23 @@ def _kind(data_type: str) -> str | None:
 def events() -> list[str]:
     """The canonical names that the taxonomy knows."""
     return sorted({row["canonical_name"] for row in _seed("event_taxonomy")})
+
+
+def canonical_event(name: str) -> str | None:
+    """What the taxonomy calls an event of this name, in snake case as the canonical ones are; None when it knows none."""
+    known = {
+        row["event_name"].replace(" ", "_"): row["canonical_name"]
+        for row in _seed("event_taxonomy")
+        if row["event_type"] == "track"
+    }
+    return known.get(name)
+
+
+def canonical_path(path: str) -> str:
+    """Under which path an attribute is kept that somebody spells so."""
+    spelling = re.sub(r"[_ -]", "", path).lower()
+    known = {row["spelling"]: row["path"] for row in _seed("attribute_paths")}
+    return known.get(spelling, path)
 
 
 def purposes() -> list[str]:

@@ -99,7 +99,10 @@ def _events(names: Collection[str]) -> Iterator[str]:
     known = fields.events()
     for name in names:
         near = get_close_matches(name, known, n=1, cutoff=0.9)
-        if near and name not in known:
+        kept = fields.canonical_event(name)
+        if kept and name not in known:
+            yield f"event `{name}` is called `{kept}` here, by the seed event_taxonomy; write that"
+        elif near and name not in known:
             yield (
                 f"the seed event_taxonomy has no event `{name}`; did you mean `{near[0]}`? "
                 "If it is another one, give it a line there"

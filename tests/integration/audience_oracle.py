@@ -205,7 +205,7 @@ def settle_attributes(pick: random.Random, world: World) -> None:
     """Each attribute of a person is one chain of changes: a value holds until the next."""
     chains: dict[tuple[str, str], list[Row]] = {}
     for row in world.rows["fct_attribute_changes"]:
-        row["path"] = pick.choice(["plan", "address.city"])
+        row["path"] = pick.choice(["plan", "city"])
         chains.setdefault((row["profile_id"], row["path"]), []).append(row)
     for chain in chains.values():
         chain.sort(key=lambda row: row["changed_at"])
@@ -454,7 +454,7 @@ LEAVES = [
     _events,
     _events,
     lambda pick: (
-        {"attribute": pick.choice(["plan", "address.city"])}
+        {"attribute": pick.choice(["plan", "city", "address.city"])}
         | _comparison(pick, pick.choice(["loose", "loose", "loose time"]))
         | pick.choice([{}, {"for": pick.choice(SPANS)}])
         | pick.choice([{}, {}, {"changed": make_window(pick)}])
@@ -523,7 +523,8 @@ def holds(rule: Rule, person: Row, world: World) -> bool:
 
 
 def _attribute(rule: Rule, rows: list[Row]) -> bool:
-    chain = [row for row in rows if row["path"] == rule["attribute"]]
+    path = rule["attribute"].removeprefix("address.")
+    chain = [row for row in rows if row["path"] == path]
 
     def standing(at: datetime) -> Row | None:
         found = [

@@ -157,9 +157,14 @@ CASES = {
         {0: "ann bob", 2: "bob"},
     ),
     "a nested trait has a path": Case(
-        {"attribute": "address.city", "starts_with": "b", "ignoring_case": True},
-        [*said("ann", "address.city", (0, "Bern")), *said("bob", "city", (0, "Bern"))],
+        {"attribute": "delivery.place", "starts_with": "b", "ignoring_case": True},
+        [*said("ann", "delivery.place", (0, "Bern")), *said("bob", "place", (0, "Bern"))],
         {0: "ann"},
+    ),
+    "a trait has many spellings": Case(
+        {"any": [{"attribute": "Last Name", "is": "Ahrens"}, {"attribute": "address.zip", "is": 8001}]},
+        [*said("ann", "last_name", (0, "Ahrens")), *said("bob", "postal_code", (0, "8001"))],
+        {0: "ann bob"},
     ),
     "one of a list of interests": Case(
         {"attribute": "interests", "includes": "tea"},

@@ -55,6 +55,8 @@ def test_every_committed_model_is_what_its_rule_file_compiles_to():
         ({"profile": "birth_date", "before": "soon"}, "`30 days ago`"),
         ({"event": "Product Viewed"}, "write the canonical one, `product_viewed`"),
         ({"event": "product_view"}, "did you mean `product_viewed`?"),
+        ({"profile": "plan", "is": "pro"}, "Anything else that was told is `attribute: plan`"),
+        ({"event": "order_placed"}, "event `order_placed` is called `order_completed` here"),
         ({"event": "viewed", "then": {"event": "order_complete"}}, "did you mean `order_completed`?"),
         ({"event": "viewed", "then": {"event": "x", "when": {"last": "1 day"}}}, "did you mean `within: 3 days`?"),
         ({"event": "viewed", "last": "1 day"}, "did you mean `when: {last: …}`?"),

@@ -12,6 +12,7 @@ from benchmarks import (
     attribute_fold,
     audiences,
     collector,
+    engines,
     events_to_audiences,
     group_commit,
     identity,
@@ -35,6 +36,7 @@ FIGURES = {
     "loading_dlt": loading.dlt,
     "orders": orders.refresh,
     "pulling": loading.pulling,
+    **engines.FIGURES,
     **identity.FIGURES,
     **sessions.FIGURES,
 }

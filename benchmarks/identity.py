@@ -233,7 +233,7 @@ def _land_facts(folder: Path) -> None:
 def _prepare(folder: Path, edges: int, loads: tuple[int, ...] = (1, 2, 3)) -> None:
     """A warehouse whose events are distinct, with those of other loads held back."""
     print(f"preparing {edges:,} edges …", flush=True)
-    _project(folder)
+    project(folder)
     with _open(folder) as connection:
         create_raw(connection)
         connection.execute(EVENTS.format(people=int(edges / 3.5)))
@@ -251,7 +251,7 @@ def _prepare(folder: Path, edges: int, loads: tuple[int, ...] = (1, 2, 3)) -> No
 
 def _prepare_edges(folder: Path, edges: int, *, chain: bool = False) -> None:
     """The same graph, or a chain in random order, as bare pairs of keys."""
-    _project(folder)
+    project(folder)
     (folder / "dbt_project/models").unlink()
     (folder / "dbt_project/models").mkdir()
     (folder / "dbt_project/models/bench_components.sql").write_text(PLAIN, "utf-8")
@@ -268,7 +268,7 @@ def _prepare_edges(folder: Path, edges: int, *, chain: bool = False) -> None:
         )
 
 
-def _project(folder: Path) -> None:
+def project(folder: Path) -> None:
     project = folder / "dbt_project"
     shutil.rmtree(project, ignore_errors=True)
     project.mkdir()

@@ -150,22 +150,26 @@ def _start(
     port: int,
 ) -> None:
     """Start one process and wait until it listens."""
-    with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(_home() / "bin" / "spark-class"), *command],
-            cwd=folder,
-            env=_environment(folder, DRIVER_MEMORY if name == "connect" else "256m"),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    members.append(Member(name, process.pid, _started(process.pid) or 0))
+    log = folder / f"{name}.log"
+    memory = DRIVER_MEMORY if name == "connect" else "256m"
+    # Not subprocess: the process is to outlive this one, and may be ended by another.
+    pid = os.posix_spawn(
+        _home() / "bin" / "spark-class",
+        ["spark-class", *command],
+        _environment(folder, memory),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+    members.append(Member(name, pid, _started(pid) or 0))
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not _listens(port):
-        if process.poll() is not None or time.monotonic() > deadline:
-            told = (folder / f"{name}.log").read_text(errors="replace")
-            raise ClusterMissing(f"The {name} did not start:\n{told[-2000:]}")
+        if not _is_alive(members[-1]) or time.monotonic() > deadline:
+            told = log.read_text(errors="replace")[-2000:]
+            raise ClusterMissing(f"The {name} did not start:\n{told}")
         time.sleep(0.2)
 
 
@@ -210,9 +214,11 @@ def _end(members: list[Member]) -> None:
 
 
 def _is_alive(member: Member) -> bool:
-    with suppress(ChildProcessError):  # it may be a child of somebody else
+    if _started(member.pid) == member.started:
+        return True
+    with suppress(ChildProcessError):  # started by another process
         os.waitpid(member.pid, os.WNOHANG)
-    return _started(member.pid) == member.started
+    return False
 
 
 def _started(pid: int) -> int | None:

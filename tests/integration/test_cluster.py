@@ -1,20 +1,14 @@
 """The warehouse on a cluster: loading exactly once, what comes home, whose it is. Sail stands in for Spark; see test_spark.py."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
-import orjson
 import pytest
 
 from ingestion.landing import archived_segments, sealed_segments
-from ingestion.settings import Settings
 from orchestration.cluster.home import bring_home, forget
 from orchestration.cluster.loading import load
 from orchestration.cluster.session import cluster
@@ -22,10 +16,9 @@ from orchestration.cluster.tables import WrongCluster
 from orchestration.privacy.tombstones import Tombstone, hashes_of, key_of, put
 from orchestration.warehouse import ledger, loading
 from orchestration.warehouse.engines import books, distinct_events, landed
-from orchestration.warehouse.schema import StaysOnCluster, raw_tables, read_copy
-from tests.conftest import ROOT
+from orchestration.warehouse.schema import StaysOnCluster, read_copy
+from tests.integration.clusters import die, in_file, on_cluster, on_sail, sail
 from tests.integration.lines import BAD, GOOD, phoned
-from tests.integration.sail import on_sail, sail
 from tests.landed import ask, event, land, line, platform, seal_text
 
 
@@ -33,32 +26,6 @@ from tests.landed import ask, event, land, line, platform, seal_text
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with sail(tmp_path_factory.mktemp("sail")) as started:
         yield started
-
-
-def on_cluster(home: Settings, table: str, *columns: str) -> list[tuple]:
-    """Rows of a raw table, JSON parsed."""
-    kinds = raw_tables()[table]
-    names = columns or [name for name in kinds if not name.startswith("_")]
-    with cluster(home) as connected:
-        rows = connected.execute(f"select {', '.join(names)} from raw.{table}").rows
-    return sorted((_plain(row, [kinds[n] for n in names]) for row in rows), key=str)
-
-
-def in_file(home: Settings, table: str, *columns: str) -> list[tuple]:
-    kinds = raw_tables()[table]
-    names = columns or [name for name in kinds if not name.startswith("_")]
-    cast = ", ".join(
-        f'"{n}"::varchar' if kinds[n] == "uuid" else f'"{n}"' for n in names
-    )
-    rows = ask(home, f"select {cast} from raw.{table}")
-    return sorted((_plain(row, [kinds[n] for n in names]) for row in rows), key=str)
-
-
-def _plain(row: tuple, kinds: list[str]) -> tuple:
-    return tuple(
-        orjson.loads(value) if kind == "json" and value else value
-        for value, kind in zip(row, kinds, strict=True)
-    )
 
 
 def test_a_cluster_reads_and_refuses_the_lines_that_the_file_does(
@@ -96,40 +63,20 @@ def test_a_loader_killed_anywhere_leaves_every_record_on_the_cluster_once(
         seal_text(home, b"".join(line(f"e{part}{n}") for n in range(4)), f"0{part}")
     land(home, event("e9"))
     there = on_sail(home, endpoint)
-    _die(there, "loader.inserted")
+    die(there, "loader.inserted")
     assert on_cluster(there, "events") == []
     with cluster(there) as connected:
         unseen = connected.execute("select count(*) from raw.events__kept").rows
     assert unseen == [(13,)]  # what was written is there, and nobody sees it
-    _die(there, "loader.committed")
+    die(there, "loader.committed")
     assert len(sealed_segments(home.landing)) == 4
     assert len(on_cluster(there, "events")) == 13
-    _die(there, "loader.archived")
+    die(there, "loader.archived")
     assert load(there).finished == 4
     found = [event_id for (event_id,) in on_cluster(there, "events", "event_id")]
     assert found == sorted([f"e{p}{n}" for p in range(3) for n in range(4)] + ["e9"])
     assert len(archived_segments(home.landing)) == 4
     assert books(there)[1] == []
-
-
-def _die(home: Settings, point: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "MILLRACE_HOME": str(home.home),
-            "MILLRACE_SOURCES_DIR": str(home.sources_dir),
-            "MILLRACE_TARGET": home.target,
-            "MILLRACE_SPARK_REMOTE": home.spark_remote,
-            "MILLRACE_CRASH_AT": point,
-        },
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, f"{point} was not reached"
-
-
-LOAD = "from ingestion.settings import settings; from orchestration.cluster.loading import load; load(settings())"
 
 
 def test_segments_in_the_archive_are_read_where_the_cluster_can(

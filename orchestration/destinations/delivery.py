@@ -140,6 +140,7 @@ class _Run:
             self._flush,
         )
         self._owed: list[bytes] = []
+        self._landed_at = self._started
         # People of whom an old handle may still be there.
         self._unremoved: set[str | None] = set()
 
@@ -215,7 +216,7 @@ class _Run:
                 following = self._begun(islice(batches, ahead))
             else:
                 self._flush()
-            self._ask_for(window, begun)
+            self._ask_for(window)
             ahead = self._batches_ahead(ahead, self._clock.now() - begun)
             window = following or self._begun(islice(batches, ahead))
 
@@ -233,12 +234,14 @@ class _Run:
 
     def _batches_ahead(self, ahead: int, took: timedelta) -> int:
         """For how many batches to land attempts at once, given how long the last ones took."""
-        if self._asking.is_paced or took > OUTCOMES_WAIT / 2:
+        if self._asking.is_paced:
             return 1
+        if took > OUTCOMES_WAIT / 2:
+            return max(1, ahead // 2)
         at_most = max(1, OPERATIONS_AHEAD // self._destination.batch_size)
         return min(2 * ahead, at_most)
 
-    def _ask_for(self, window: _Window, begun: datetime) -> None:
+    def _ask_for(self, window: _Window) -> None:
         """Once the attempts are on the disk: batch after batch, and what became of each."""
         batches, landed = window
         landed()
@@ -249,7 +252,7 @@ class _Run:
                 reached("delivery.sent")
                 now = self._clock.now()
                 self._owed.append(self._receipts.settled(part, outcomes, now))
-                if len(part) < len(batch) or now - begun > OUTCOMES_WAIT:
+                if len(part) < len(batch) or now - self._landed_at > OUTCOMES_WAIT:
                     self._flush()
                 self._note(part, outcomes)
 
@@ -317,7 +320,7 @@ class _Run:
     def _land(self, attempts: Sequence[bytes]) -> Callable[[], None]:
         """Land these, and the outcomes that are known: one sync of the disk for both. What it returns waits for it."""
         has_outcomes, lines = bool(self._owed), [*self._owed, *attempts]
-        self._owed = []
+        self._owed, self._landed_at = [], self._clock.now()
         landing = self._writer.submit_lines(Delivery.stream, lines) if lines else None
 
         def landed() -> None:

@@ -97,8 +97,7 @@ def since_plan(
             pending=_pending(known.pending, own),
             approvals=known.approvals
             | {row["op_id"] for row in own if row["kind"] == "approval"},
-            accounts=known.accounts
-            | {row["account"] for row in moving if row["action"] != "trigger"},
+            accounts=known.accounts | _places(moving),
             pause=_pause(known.pause, same),
             asked_at=_latest(known.asked_at, same),
             ran_at=_latest(known.ran_at, [row for row in own if row["kind"] == "run"]),
@@ -118,6 +117,13 @@ def _moving(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
             # An outcome whose attempt the plan did see as unknown: the state moved all the same.
             attempts[attempt] = row
     return [row for attempt, row in attempts.items() if attempt not in unchanged]
+
+
+def _places(rows: Iterable[dict[str, Any]]) -> set[str]:
+    """Where people were put. What was triggered stays nowhere."""
+    return {
+        row["account"] for row in rows if row["account"] and row["action"] != "trigger"
+    }
 
 
 def _pending(

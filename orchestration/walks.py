@@ -4,6 +4,7 @@ Starts the UI of this home on a free port of loopback and ends it again. The wal
 photographed is the page that each click leads to.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,19 +29,17 @@ WALKS = {
     },
     "analyst": {
         "1_audiences": f"{LOCATION}/asset-groups/audiences/lineage",
-        "2_members": "/assets/audiences/fct_audience_members",
+        "2_members": "/assets/audiences/fct_audience_members?view=events",
     },
     "on_call": {
         "1_runs": "/runs",
         "2_findings": "/assets/observability/obs_findings?view=checks",
     },
 }
-# Pixels from top to bottom; more where what is looked for stands below the first screen.
-HEIGHT, TALL = 1000, {"2_members": 2300}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # The UI loads its parts one after the other; the browser's clock runs ahead while it waits.
 VIRTUAL_MILLISECONDS = 30_000
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 SHOT_SECONDS = 120.0
 END_SECONDS = 60.0
 
@@ -62,10 +62,10 @@ def main() -> int:
     try:
         address = f"http://127.0.0.1:{port}"
         _wait_for(f"{address}/server_info", ui)
+        _check_loaded(address)
         for walk, clicks in WALKS.items():
             for click, path in clicks.items():
-                picture = folder / f"{walk}_{click}.png"
-                _shoot(browser, address + path, picture, TALL.get(click, HEIGHT))
+                _shoot(browser, address + path, folder / f"{walk}_{click}.png")
     finally:
         _end(ui)
     for name in PAGES:
@@ -85,13 +85,13 @@ def _end(ui: subprocess.Popen[bytes]) -> None:
         ui.wait()
 
 
-def _shoot(browser: str, url: str, picture: Path, height: int = HEIGHT) -> None:
+def _shoot(browser: str, url: str, picture: Path) -> None:
     with TemporaryDirectory() as profile:
         subprocess.run(
             [
                 browser,
                 *("--headless=new", "--no-sandbox", "--disable-gpu"),
-                *(f"--window-size=1600,{height}", "--hide-scrollbars"),
+                *("--window-size=1600,1000", "--hide-scrollbars"),
                 f"--user-data-dir={profile}",
                 f"--virtual-time-budget={VIRTUAL_MILLISECONDS}",
                 f"--screenshot={picture}",
@@ -113,6 +113,20 @@ def _wait_for(url: str, ui: subprocess.Popen[bytes]) -> None:
         except OSError:
             time.sleep(1)
     raise SystemExit("The UI did not start; see what python -m orchestration.ui says.")
+
+
+def _check_loaded(address: str) -> None:
+    """A UI without our assets is nothing to photograph."""
+    query = "{repositoriesOrError{... on RepositoryConnection{nodes{location{name}}}}}"
+    request = urllib.request.Request(
+        f"{address}/graphql?{urllib.parse.urlencode({'query': query})}"
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        nodes = json.load(answer)["data"]["repositoriesOrError"].get("nodes", [])
+    if LOCATION.rpartition("/")[2] not in {node["location"]["name"] for node in nodes}:
+        raise SystemExit(
+            "The UI has no assets: python -c 'import orchestration.definitions' says why."
+        )
 
 
 def _free_port() -> int:

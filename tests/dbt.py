@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ingestion.settings import Settings
 from orchestration.leashed_dbt import hold_folder
 from tests.conftest import ROOT
 
@@ -34,21 +35,27 @@ def dbt(
     as_of: str,
     project: Path = PROJECT,
     artifacts: bool = False,
+    cluster: Settings | None = None,
 ) -> str:
     """One dbt command against the DuckDB file `warehouse`; what it printed, which is the message when it fails.
 
-    With `artifacts`, the manifest and its like are in `target()` afterwards.
+    With `artifacts`, the manifest and its like are in `target()` afterwards. With `cluster`, its Spark instead of the
+    file; a parse is good for one engine, so each has a folder.
     """
+    engine = cluster.target if cluster else "duckdb"
+    environment = {**os.environ, "MILLRACE_TARGET": engine}
+    if cluster:
+        environment["MILLRACE_SPARK_REMOTE"] = cluster.spark_remote
     output = Path(_SHARED.name, "output")
     command = [
         *([] if artifacts else ["--no-write-json"]),
         *("--log-level-file", "none"),
         *arguments,
         *("--project-dir", str(project), "--profiles-dir", str(project)),
-        *("--target-path", str(target()), "--log-path", str(target())),
+        *("--target-path", str(target(engine)), "--log-path", str(target(engine))),
     ]
     process = FORKS.Process(
-        target=_run, args=(command, warehouse, as_of, output, dict(os.environ))
+        target=_run, args=(command, warehouse, as_of, output, environment)
     )
     process.start()
     process.join()
@@ -57,9 +64,9 @@ def dbt(
     return printed
 
 
-def target() -> Path:
+def target(engine: str = "duckdb") -> Path:
     """Where dbt leaves its artifacts: one folder for all calls of this process."""
-    return Path(_SHARED.name, "target")
+    return Path(_SHARED.name, f"target_{engine}")
 
 
 def _run(

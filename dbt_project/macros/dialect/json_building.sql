@@ -10,8 +10,16 @@
 {%- endmacro %}
 
 {% macro spark__json_object_of(fields) -%}
+    {%- set texts = {} -%}
+    {%- for key, value in fields.items() -%}
+        {%- do texts.update({key: json_scalar(value)}) -%}
+    {%- endfor -%}
+    {{ json_object_of_texts(texts) }}
+{%- endmacro %}
+
+{% macro json_object_of_texts(fields) -%}
     '{'
-    {%- for key, value in fields.items() %} || '"{{ key }}":' || {{ json_scalar(value) }}{{ " || ','" if not loop.last }}{% endfor %} || '}'
+    {%- for key, text in fields.items() %} || '"{{ key }}":' || {{ text }}{{ " || ','" if not loop.last }}{% endfor %} || '}'
 {%- endmacro %}
 
 {# A text or a number as JSON text. #}
@@ -28,17 +36,27 @@
     regexp_replace(to_json(array({{ value }})), '^.|.$', '')
 {%- endmacro %}
 
-{# A row as a JSON object, column by column; `alias` is the name that the row's table has in FROM. #}
-{% macro row_as_json(alias) -%}
-    {{ return(adapter.dispatch('row_as_json', 'millrace')(alias)) }}
+{# As JSON text, the column of a public model that an expression names; NULL when it has no such column. `alias` is the
+   name that the model has in FROM. #}
+{% macro column_as_json(alias, model_name, column) -%}
+    {{ return(adapter.dispatch('column_as_json', 'millrace')(alias, model_name, column)) }}
 {%- endmacro %}
 
-{% macro duckdb__row_as_json(alias) -%}
-    to_json({{ alias }})
+{% macro duckdb__column_as_json(alias, model_name, column) -%}
+    {{ json_member_value('to_json(' ~ alias ~ ')', column) }}
 {%- endmacro %}
 
-{% macro spark__row_as_json(alias) -%}
-    to_json(struct({{ alias }}.*), map('ignoreNullFields', 'false'))
+{# Spark writes times and decimals of a row in its own way, so it is told each column. #}
+{% macro spark__column_as_json(alias, model_name, column) -%}
+    case {{ column }}
+    {%- for each in (node_named(model_name).columns.values() if execute else [{'name': 'none', 'data_type': 'varchar'}]) -%}
+        {%- set text = 'cast(' ~ alias ~ '.' ~ each.name ~ ' as string)' %}
+        when '{{ each.name }}' then
+        {%- if each.data_type in ('varchar', 'date', 'timestamp', 'uuid') %} {{ json_scalar(text) }}
+        {%- else %} coalesce({{ text }}, 'null')
+        {%- endif -%}
+    {%- endfor %}
+    end
 {%- endmacro %}
 
 {# The value of a key as JSON text, so that numbers stay numbers; NULL when the object has no such key. #}

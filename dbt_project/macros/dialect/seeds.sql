@@ -23,14 +23,16 @@
         {%- set values = [] -%}
         {%- for column in agate_table.column_names -%}
             {%- set value = 'null' if row[column] is none and column in words else row[column] -%}
-            {%- do values.append(
-                'cast(' ~ ('null' if value is none else text_literal(value | string)) ~ ' as '
-                ~ seed_column_type(model, agate_table, column, loop.index0) ~ ')'
-            ) -%}
+            {%- do values.append('null' if value is none else text_literal(value | string)) -%}
         {%- endfor -%}
         {%- do rows.append('(' ~ values | join(', ') ~ ')') -%}
     {%- endfor -%}
-    {%- set statement_sql = 'insert into ' ~ this.render() ~ ' values ' ~ rows | join(', ') -%}
+    {%- set casts = [] -%}
+    {%- for column in agate_table.column_names -%}
+        {%- do casts.append('cast(' ~ column ~ ' as ' ~ seed_column_type(model, agate_table, column, loop.index0) ~ ')') -%}
+    {%- endfor -%}
+    {%- set statement_sql = 'insert into ' ~ this.render() ~ ' select ' ~ casts | join(', ') ~ ' from values ' ~ rows | join(', ')
+        ~ ' as texts (' ~ agate_table.column_names | join(', ') ~ ')' -%}
     {%- if rows -%}
         {%- do adapter.add_query(statement_sql, abridge_sql_log=True) -%}
     {%- endif -%}

@@ -54,7 +54,7 @@ members_of_payloads as (
         synced.instance_key,
         '"' || mappings.field || '":' || coalesce(
             {{ json_member_value('synced.attributes', 'mappings.attribute') }},
-            {{ json_member_value(row_as_json('profiles'), 'mappings.attribute') }},
+            {{ column_as_json('profiles', 'dim_profiles', 'mappings.attribute') }},
             'null'
         ) as member
     from mappings

@@ -65,7 +65,14 @@ def written(cte: Cte, placeholders: Placeholders) -> str:
 
 def one_line(given: exp.Expr, placeholders: Placeholders) -> str:
     """SQL in lower case, but for what stands in quotes."""
-    return placeholders.filled(lowered(given.sql(dialect="duckdb")))
+
+    def written_per_engine(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Literal) and set(node.name) & {"'", "\\"}:
+            return placeholders.of(f"text_literal({node.name!r})")
+        return node
+
+    portable = given.transform(written_per_engine)
+    return placeholders.filled(lowered(portable.sql(dialect="duckdb")))
 
 
 def lowered(sql: str) -> str:

@@ -17,8 +17,12 @@ unbalanced as (
     from event_days
     group by source_id, received_date
     having
-        sum(received_count)
-        <> sum(accepted_count + duplicate_count + rejected_count)
+        sum(event_days.received_count)
+        <> sum(
+            event_days.accepted_count
+            + event_days.duplicate_count
+            + event_days.rejected_count
+        )
 ),
 
 accepted as (

@@ -5,7 +5,7 @@ BIN := .venv/bin
 export DAGSTER_DISABLE_TELEMETRY := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := 0
 
-.PHONY: help install demo ui docs walks test check prove bench clean
+.PHONY: help install demo ui docs walks test check prove cluster bench clean
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -43,6 +43,9 @@ check: install   ## ruff, mypy, sqlfluff
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/sqlfluff lint dbt_project/models --processes 2
+
+cluster: install ## the demo's records on a real Spark of this machine, held against DuckDB (wants Java and a demo)
+	@$(BIN)/python -m orchestration.cluster.trial
 
 bench: install   ## the benchmarks; figures go to benchmarks/RESULTS.md by hand
 	@$(BIN)/python -m benchmarks

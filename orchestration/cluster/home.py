@@ -28,8 +28,10 @@ WORKSHOPS = {"staging", "identity", "profiles", "sessions", "orders"}
 PUBLIC = ("dim_", "fct_", "identity_changes_pending")
 # Public, and still a row per event.
 EVENTS = {"fct_events", "fct_row_changes", "fct_profile_events"}
-# Steps that are asked for by name: by plans, explanations, the relay.
+# Steps that are asked for by name: by plans, explanations, the relay; and whose a record is, a narrow row for each,
+# because whoever asks to be erased must be told apart before the next delivery.
 ASKED_FOR = {
+    "int_record_profiles",
     "stg_landing__deliveries",
     "stg_landing__journey_decisions",
     "int_candidate_identifiers",

@@ -153,28 +153,28 @@ def read_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute(SESSION)
         yield connection
     except duckdb.CatalogException as error:
-        raise _left_out(connection, error) from error
+        if left_out := _left_out(connection, str(error)):
+            raise StaysOnCluster(left_out) from None
+        raise
     finally:
         connection.close()
 
 
-def _left_out(
-    connection: duckdb.DuckDBPyConnection, error: duckdb.CatalogException
-) -> duckdb.CatalogException:
-    """The same error, or the sentence that what was asked for is on the cluster."""
-    asked = re.search(r"Table with name (\w+) does not exist", str(error))
+def _left_out(connection: duckdb.DuckDBPyConnection, error: str) -> str | None:
+    """The sentence that what was asked for is on the cluster, when it is."""
+    asked = re.search(r"Table with name (\w+) does not exist", error)
     staying = connection.execute(
         "select table_name from duckdb_tables() where table_name = 'on_the_cluster'"
     ).fetchall()
     if not (asked and staying):
-        return error
+        return None
     found = connection.execute(
         "select relation from raw.on_the_cluster where split_part(relation, '.', 2) = ?",
         [asked[1]],
     ).fetchall()
     if not found:
-        return error
-    return StaysOnCluster(
+        return None
+    return (
         f"{found[0][0]} stays on the cluster: ask it there, or let everything come home at each refresh with "
         "MILLRACE_COPY_EVENTS=true, if that fits this machine."
     )

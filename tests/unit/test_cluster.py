@@ -1,6 +1,7 @@
 """What can be said of clusters without one: settings, extras, and what comes home."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +144,12 @@ def test_a_folder_with_something_else_in_it_is_not_emptied(tmp_path: Path) -> No
     with pytest.raises(ClusterMissing, match=r"thesis\.tex"):
         up(tmp_path)
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_whoever_asks_to_be_erased_is_found_without_the_cluster() -> None:
+    """Deliveries are held back by what the read copy says of the person, so all that is asked there comes home."""
+    text = (ROOT / "orchestration/privacy/subject.py").read_text("utf-8")
+    asked = set(re.findall(r"from (identity|profiles|staging)\.(\w+)", text))
+    assert asked
+    for schema, name in asked:
+        assert is_wanted(schema, name, set()), name

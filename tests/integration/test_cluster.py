@@ -1,12 +1,15 @@
 """The warehouse on a cluster: loading exactly once, what comes home, whose it is. Sail stands in for Spark; see test_spark.py."""
 
 import json
+import socket
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import pytest
+import s3fs
+from moto.server import ThreadedMotoServer
 
 from ingestion.landing import archived_segments, sealed_segments
 from orchestration.cluster.home import bring_home, forget
@@ -198,3 +201,36 @@ def test_what_people_ask_for_comes_home_and_events_stay(
     with cluster(there) as connected:
         assert not connected.has("raw.loads")
         assert not connected.has("orders.fct_orders")
+
+
+@pytest.mark.prove
+def test_segments_are_read_from_object_storage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "owner",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ENDPOINT": f"http://127.0.0.1:{port}",
+        "AWS_ALLOW_HTTP": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    storage = ThreadedMotoServer("127.0.0.1", port, verbose=False)
+    storage.start()
+    files = s3fs.S3FileSystem()
+    files.mkdir("segments")
+    try:
+        with sail(tmp_path) as endpoint:
+            home = platform(tmp_path / "home")
+            land(home, event("e1"), event("e2"))
+            there = on_sail(home, endpoint, spark_landing="s3a://segments/staged")
+            assert load(there).rows["events"] == 2
+            assert on_cluster(there, "events", "event_id") == [("e1",), ("e2",)]
+            assert files.find("segments") == []
+    finally:
+        storage.stop()

@@ -162,6 +162,42 @@ def test_engine_language_outside_the_dialect_is_caught(
     )
 
 
+@pytest.mark.parametrize(
+    ("code", "instead"),
+    [
+        ("epoch_us(a) as b", "use {{ epoch_micros(…) }}"),
+        ("json_extract_string(a, '$.b')", "{{ json_text(…) }}"),
+        ("sha256(a) as b", "use {{ sha256_hex(…) }}"),
+        ("regexp_matches(a, 'x')", "use {{ matches(…) }}"),
+        ("strptime(a, '%Y')", "give it a macro in macros/dialect"),
+        ("concat(a, b)", "concat, which one engine lacks or reads otherwise"),
+        ("string_agg(a)", "give it a macro"),
+        ("a[1] as b", "a[1]: nth"),
+        ("* exclude (a)", "name the columns"),
+        ("cast(a as date)::text", "cast(… as …)"),
+        ("2 as b from t anti join u on 1 = 1", "a left join"),
+        ("array_agg(a order by b)", "array_sort(array_agg(…))"),
+        ("last_value(a ignore nulls) over ()", "last_known"),
+        (r"replace(a, '\d', '')", "no backslash"),
+        ("b.b from t cross join unnest(a) as b (b)", "each or each_leaf"),
+        ("2 as b from t {{ each('t.c', 'd') }} where d.d = 1", "in the next step"),
+        (
+            "2 as b from t {{ each('t.c', 'd') }} left join u on 1 = 1",
+            "in the next step",
+        ),
+    ],
+)
+def test_what_one_engine_alone_understands_is_told_with_what_to_write_instead(
+    manifest: Manifest, code: str, instead: str
+) -> None:
+    planted = _with_code(manifest, code)
+    told = [
+        *walls.functions_are_known_to_both_engines(planted),
+        *walls.constructs_are_known_to_both_engines(planted),
+    ]
+    assert any(s.startswith("int_profiles ") and instead in s for s in told), told
+
+
 def test_engine_language_in_a_comment_is_allowed(manifest: Manifest) -> None:
     planted = _with_code(manifest, "2 as two -- not unnest(items)")
     assert not any(

@@ -43,6 +43,44 @@ ENGINE_WORDS = re.compile(
     | \bduckdb\b | \bspark\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+# Functions that mean the same on both engines; a model may call these and the project's macros, and no other.
+PORTABLE = set(
+    re.findall(
+        r"\w+",
+        """
+    abs any_value array_agg array_contains array_sort avg cast coalesce contains count date_trunc dense_rank extract
+    first_value flatten floor greatest lag lead least left length lower max median min nullif pow regexp_extract
+    regexp_replace replace round row_number split_part sqrt substring sum translate trim try_cast upper
+    """,
+    )
+)
+# What stands before a bracket and is no function: types, and the words of Jinja and dbt.
+WORDS = set(
+    re.findall(
+        r"\w+",
+        """
+    decimal varchar
+    config env_var is_incremental join local_md5 map namespace range ref reject return run_query source statement var
+    """,
+    )
+)
+CALL = re.compile(r"(?<![\w.])([a-z_]\w*)\(", re.IGNORECASE)
+# Ways of writing that one engine refuses or reads otherwise, and what to write instead.
+CONSTRUCTS = {
+    r"\bqualify\b": "number the rows in a subquery and ask there",
+    r"\b(asof|anti|semi)\s+join\b": "a left join and a look for NULL, or a subquery with in",
+    r"\bexclude\s*\(|\bselect\s+\*\s+except\b": "name the columns",
+    r"\bdistinct\s+on\b": "min_by, max_by or a numbered subquery",
+    r"\b(group|order)\s+by\s+all\b": "name the columns",
+    r"\bignore\s+nulls\b": "last_known or first_known",
+    r"array_agg\([^()]*\border\s+by\b": "array_sort(array_agg(…))",
+    r"\blateral\b|\bunnest\b|\bexplode\b": "each or each_leaf",
+    r"::\s*\w+": "cast(… as …)",
+    r"[\w)]\[[1-9]\d*\]": "nth",
+    r"'[^'\n]*\\(?!\")[^'\n]*'": "no backslash in a text: each engine reads it in its own way",
+    r"\{\{\s*each(_leaf)?\([^}]*,\s*'(?P<item>\w+)'\)\s*\}\}\s*where\b[^)]*?\b(?P=item)\.": "ask for the item in the next step: Sail does not know it in the WHERE beside",
+    r"\{\{\s*each(_leaf)?\([^}]*\}\}\s*(left|inner|cross|full|join)\b": "join in the next step: on Spark nothing comes after each",
+}
 TARGET = re.compile(r"\btarget\.(type|name|profile_name)\b|\badapter\.")
 STATEMENT = re.compile(r"{%-?\s*(\w+)\s*(.*?)-?%}", re.DOTALL)
 
@@ -144,18 +182,65 @@ def no_model_knows_the_target(manifest: Manifest) -> Iterator[str]:
 
 
 def engines_are_named_in_the_dialect_only(manifest: Manifest) -> Iterator[str]:
-    texts = {
-        node["name"]: _without_comments(node["raw_code"]) for node in models(manifest)
-    }
-    for macro in _macros(manifest):
-        if "macros/dialect/" not in macro["path"] and "materializ" not in macro["path"]:
-            texts[f"macro {macro['name']}"] = _without_comments(macro["macro_sql"])
     ours = {macro["name"] for macro in _macros(manifest)}
-    for name, text in texts.items():
+    for name, text in _texts(manifest).items():
         for found in ENGINE_WORDS.finditer(text):
             if found[1] in ours:
                 continue
             yield f"{name} speaks one engine's language: {found.group().strip()}"
+
+
+def functions_are_known_to_both_engines(manifest: Manifest) -> Iterator[str]:
+    """What a model calls that is no macro of ours; the sentence names the macro in whose body it stands."""
+    macros = {macro["name"] for macro in _macros(manifest)}
+    macros |= {name.removeprefix("test_") for name in macros}
+    spoken = {name.partition("__")[2] for name in macros if "__" in name}
+    for name, code in _texts(manifest).items():
+        for called in sorted({c.lower() for c in CALL.findall(code)}):
+            if called in PORTABLE | WORDS | macros | spoken or _is_step(called, code):
+                continue
+            instead = [f"{{{{ {each}(…) }}}}" for each in _speakers(manifest, called)]
+            yield (
+                f"{name} calls {called}, which one engine lacks or reads otherwise: "
+                + (f"use {' or '.join(instead)}" if instead else "give it a macro")
+                + ("" if instead else " in macros/dialect")
+            )
+
+
+def constructs_are_known_to_both_engines(manifest: Manifest) -> Iterator[str]:
+    for name, code in _texts(manifest).items():
+        for pattern, instead in CONSTRUCTS.items():
+            if found := re.search(pattern, code, re.IGNORECASE | re.DOTALL):
+                yield f"{name} says {' '.join(found[0].split())}: {instead}"
+
+
+def _speakers(manifest: Manifest, function: str) -> list[str]:
+    """The macros of the dialect that say this function for an engine."""
+    return sorted(
+        {
+            macro["name"].partition("__")[2]
+            for macro in _macros(manifest)
+            if "macros/dialect/" in macro["path"]
+            and macro["name"].startswith(("duckdb__", "spark__"))
+            and re.search(rf"(?<![\w.]){function}\s*\(", macro["macro_sql"])
+        }
+    )
+
+
+def _is_step(name: str, code: str) -> bool:
+    """A step of the query that names its columns: weeks (weeks_ago) as (…)."""
+    return bool(
+        re.search(rf"\b{name}\s*\([\w, ]+\)\s+as\s*\(|\bas\s+{name}\s*\(", code)
+    )
+
+
+def _texts(manifest: Manifest) -> dict[str, str]:
+    """The models, and the macros in which no engine may be named."""
+    texts = {node["name"]: node["raw_code"] for node in models(manifest)}
+    for macro in _macros(manifest):
+        if "macros/dialect/" not in macro["path"] and "materializ" not in macro["path"]:
+            texts[f"macro {macro['name']}"] = macro["macro_sql"]
+    return {name: _without_comments(text) for name, text in texts.items()}
 
 
 def every_dialect_macro_has_a_body_per_engine(manifest: Manifest) -> Iterator[str]:
@@ -209,6 +294,8 @@ DBT_WALLS = (
     doors_are_what_names_say,
     no_model_knows_the_target,
     engines_are_named_in_the_dialect_only,
+    functions_are_known_to_both_engines,
+    constructs_are_known_to_both_engines,
     every_dialect_macro_has_a_body_per_engine,
     models_are_plain_sql,
 )

@@ -71,12 +71,12 @@ timeline as (
         device_id,
         is_waiting,
         home_profile_id,
-        last_value(identified_profile_id ignore nulls) over (
+        {{ last_known('identified_profile_id') }} over (
             partition by device_id
             order by occurred_at asc, record_id asc
             rows between unbounded preceding and current row
         ) as profile_before,
-        first_value(identified_profile_id ignore nulls) over (
+        {{ first_known('identified_profile_id') }} over (
             partition by device_id
             order by occurred_at asc, record_id asc
             rows between current row and unbounded following

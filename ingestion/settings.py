@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     )
     spark_landing: str = Field(
         default="",
-        description="Where the cluster reads segments: a folder that all its machines see, or object storage such as s3a://bucket/landing; home/warehouse/staged if unset.",
+        description="Where the cluster reads segments: a folder that all its machines see, or object storage such as s3a://bucket/landing, in a folder of its own; beside the warehouse if unset.",
     )
     table_format: Literal["parquet", "iceberg", "delta"] = Field(
         default="parquet", description="Format of the cluster's tables."

@@ -5,6 +5,7 @@ has its column's type. What does not count is isolating.py's business, as on Duc
 """
 
 import codecs
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -35,13 +36,13 @@ class Placed(NamedTuple):
 
 
 class Place:
-    """Where segments lie for the cluster while they are loaded."""
+    """Where segments lie for the cluster while they are loaded: a folder of this home alone, which it may empty."""
 
     def __init__(self, settings: Settings) -> None:
-        folder = settings.warehouse.parent / "staged"
-        self._uri = (settings.spark_landing or f"file://{folder}").rstrip("/")
-        if "://" not in self._uri:
-            self._uri = f"file://{self._uri}"
+        home = hashlib.sha256(str(settings.home.resolve()).encode()).hexdigest()
+        given = (settings.spark_landing or str(settings.warehouse.parent)).rstrip("/")
+        where = given if "://" in given else Path(given).resolve().as_uri()
+        self._uri = f"{where}/staged-{home[:16]}"
         # What Hadoop calls s3a is s3 to everybody else.
         self._files, self._path = fsspec.url_to_fs(self._uri.replace("s3a://", "s3://"))
         self._is_home = not settings.spark_landing

@@ -120,8 +120,23 @@ def test_segments_are_put_where_the_cluster_can_read_them(tmp_path: Path) -> Non
     home = platform(tmp_path / "home")
     assert Place(home).put(segment) == path.as_uri()
     place = Place(home.model_copy(update={"spark_landing": f"memory://{tmp_path}"}))
-    assert place.put(segment) == f"memory://{tmp_path}/a.ndjson"
+    uri = place.put(segment)
+    assert re.fullmatch(rf"memory://{tmp_path}/staged-[0-9a-f]{{16}}/a\.ndjson", uri)
     place.clear()
+
+
+def test_only_a_homes_own_copies_are_removed(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "thesis.tex").write_text("…")
+    homes = [platform(tmp_path / name) for name in ("one", "other")]
+    places = [
+        Place(home.model_copy(update={"spark_landing": str(shared)})) for home in homes
+    ]
+    for place in places:
+        place.put_text("a", b"{}\n")
+    places[0].clear()
+    assert len([path for path in shared.rglob("*") if path.is_file()]) == 2
 
 
 def test_only_processes_that_it_started_are_ended(tmp_path: Path) -> None:

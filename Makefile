@@ -5,10 +5,10 @@ BIN := .venv/bin
 export DAGSTER_DISABLE_TELEMETRY := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := 0
 
-.PHONY: help install demo ui docs walks test check prove cluster bench clean
+.PHONY: help install demo ui docs walks test check parity parity-spark prove cluster bench clean
 
 help:            ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 install: .venv/.installed  ## install into .venv (the others do it by themselves)
 
@@ -36,7 +36,14 @@ test: install    ## every test but the long proofs
 	@$(BIN)/pytest -n $$(($$(nproc) + 1)) -m "not prove"
 
 prove: install   ## the long proofs: every crash point, many seeds
-	@$(BIN)/pytest -n auto -m prove
+	@$(BIN)/pytest -n auto -m "prove and not spark"
+
+parity: install  ## the same models on Sail, which speaks Spark Connect: every public table compared with DuckDB's
+	@$(BIN)/pytest tests/parity -m "not prove"
+
+parity-spark: install ## the same on Spark itself, with more data (wants Java 17; an hour)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt pyspark
+	@$(BIN)/pytest tests/parity -m spark
 
 check: install   ## ruff, mypy, sqlfluff
 	@$(BIN)/ruff check .

@@ -46,10 +46,15 @@ def pull_extracts(home: Settings) -> None:
     """What others hold of the shop, then of the cast as well."""
     for files in (shop().files, _with_cast()):
         write_extracts(home.extracts, files)
-        with LandingWriter(home.landing) as writer:
-            for source in load_sources(home.sources_dir):
-                if isinstance(source, ExtractSource):
-                    pull(source, writer, home.home, extracts=home.extracts)
+        pull_all(home)
+
+
+def pull_all(home: Settings) -> None:
+    """Every extract that is declared."""
+    with LandingWriter(home.landing) as writer:
+        for source in load_sources(home.sources_dir):
+            if isinstance(source, ExtractSource):
+                pull(source, writer, home.home, extracts=home.extracts)
 
 
 def _with_cast() -> dict[str, bytes]:

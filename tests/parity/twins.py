@@ -37,8 +37,8 @@ class Twins:
         self.dbt(*_BUILD, *more)
 
     def build_there(self, *more: str) -> None:
-        self.here.warehouse.parent.mkdir(parents=True, exist_ok=True)
         cluster_loading.load(self.there)
+        self.here.warehouse.parent.mkdir(parents=True, exist_ok=True)
         self.dbt(*_BUILD, *more, there=True)
 
     def dbt(self, *arguments: str, there: bool = False) -> str:

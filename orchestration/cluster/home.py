@@ -40,6 +40,8 @@ ASKED_FOR = {
     "int_profile_attributes",
     "int_set_profiles",
 }
+# What a column of this name is on DuckDB, whether or not a model declares it.
+TYPES = {"record_id": "uuid"}
 # Rows that are fetched at once. A wide row is a kilobyte. Valid: 10,000 and up.
 FETCHED = 500_000
 ANY_TIME = datetime(2000, 1, 1)
@@ -170,7 +172,9 @@ def _fetch(
     table = connected.session.table(str(relation))
     columns = ", ".join(
         f'cast("{name}" as {kind}) as "{name}"' if kind else f'"{name}"'
-        for name, kind in ((n, relation.kinds.get(n)) for n in table.columns)
+        for name, kind in (
+            (n, relation.kinds.get(n) or TYPES.get(n)) for n in table.columns
+        )
     )
     verb, rows = f"create table {relation} as", 0
     for part in _parts(connected, relation, table, at_once):

@@ -6,7 +6,6 @@ Only reading happens here. The copy is open for milliseconds and never while a d
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -14,6 +13,7 @@ from orchestration.destinations.base import ActivationChange
 from orchestration.destinations.delivery import plan_hash
 from orchestration.destinations.history import Known, Pause, Pending
 from orchestration.destinations.receipts import REPEATED
+from orchestration.warehouse.ledger import newest_received
 from orchestration.warehouse.schema import read_copy
 
 # Plans of an older read copy are held back: refreshes fail, and with them what checks the data. Valid: 1 day and up.
@@ -180,18 +180,11 @@ def staleness(
     """The guard that holds everything back because the plan rests on old news. What cannot be judged is held."""
     if now - _made_at(published) > OLDEST_COPY:
         return "stale_plan"
-    newest = [_newest(connection, table) for table in FROM_OUTSIDE]
+    newest = [newest_received(connection, stream) for stream in FROM_OUTSIDE]
     heard = max((at for at in newest if at is not None), default=None)
     if heard is None or now - _utc(heard) > LONGEST_SILENCE:
         return "stale_upstream"
     return None
-
-
-def _newest(connection: duckdb.DuckDBPyConnection, table: str) -> Any:
-    ((at,),) = connection.execute(
-        f"select max(received_at) from raw.{table}"
-    ).fetchall()
-    return at
 
 
 def _utc(moment: datetime) -> datetime:

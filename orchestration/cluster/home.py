@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 
+from ingestion.contracts import STREAMS
 from ingestion.settings import Settings
 from orchestration.audience.rendering import model_file, relation_of, rendered
 from orchestration.cluster.session import Cluster, cluster
@@ -81,6 +82,7 @@ def bring_home(
             connection.execute(
                 "insert into raw.on_the_cluster select unnest(?::varchar[])", [staying]
             )
+        _keep_newest(connected, connection)
         _keep_sql(connection)
     return rows
 
@@ -209,6 +211,19 @@ def _counted(connected: Cluster, relations: list[str]) -> dict[str, int]:
         f"select '{relation}', count(*) from {relation}" for relation in relations
     )
     return dict(connected.execute(counted).rows)
+
+
+def _keep_newest(connected: Cluster, connection: duckdb.DuckDBPyConnection) -> None:
+    """When each stream was last heard of: plans that rest on old news are held back."""
+    connection.execute(
+        "create table raw.newest (stream varchar, received_at timestamp)"
+    )
+    asked = " union all ".join(
+        f"select '{stream}', max(received_at) from raw.{stream}" for stream in STREAMS
+    )
+    connection.executemany(
+        "insert into raw.newest values (?, ?)", connected.execute(asked).rows
+    )
 
 
 def _keep_sql(connection: duckdb.DuckDBPyConnection) -> None:

@@ -73,6 +73,21 @@ def last_received(connection: Connection, stream: str) -> dict[str, datetime]:
     )
 
 
+def newest_received(
+    connection: duckdb.DuckDBPyConnection, stream: str
+) -> datetime | None:
+    """When the stream's newest row was landed (UTC, naive); of a stream that stays on a cluster, as of the last build."""
+    ((is_home,),) = connection.execute(
+        "select count(*) > 0 from duckdb_tables() where schema_name = 'raw' and table_name = ?",
+        [stream],
+    ).fetchall()
+    relation = f"raw.{stream}" if is_home else f"raw.newest where stream = '{stream}'"
+    ((newest,),) = connection.execute(
+        f"select max(received_at) from {relation}"
+    ).fetchall()
+    return newest  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True)
 class Received:
     """What one source sent since the beginning. `rejected` was refused at the door and is not in `received`."""

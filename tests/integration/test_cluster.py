@@ -22,7 +22,7 @@ from orchestration.warehouse.engines import books, distinct_events, landed
 from orchestration.warehouse.schema import StaysOnCluster, read_copy
 from tests.integration.clusters import die, in_file, on_cluster, on_sail, sail
 from tests.integration.lines import BAD, GOOD, phoned
-from tests.landed import ask, event, land, line, platform, seal_text
+from tests.landed import NOON, ask, event, land, line, platform, seal_text
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +184,8 @@ def test_what_people_ask_for_comes_home_and_events_stay(
         assert kinds == ["VARCHAR", "UUID", "JSON", "DECIMAL(18,4)", "TIMESTAMP"]
         assert copy.sql("select loaded from raw.loads").fetchall() == [(1,)]
         assert copy.sql("select sql_text from journeys.kept_sql").fetchall()
+        assert ledger.newest_received(copy, "events") == NOON.replace(tzinfo=None)
+        assert ledger.newest_received(copy, "deliveries") is None
     with (
         pytest.raises(StaysOnCluster, match=r"raw\.events stays on the cluster"),
         read_copy(there.warehouse) as copy,

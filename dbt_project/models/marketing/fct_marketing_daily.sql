@@ -134,11 +134,9 @@ final as (
         order_count,
         new_customer_count,
         revenue,
-        cast(revenue / nullif(spend, 0) as decimal(18, 4)) as roas,
-        cast(spend / nullif(new_customer_count, 0) as decimal(18, 4))
-            as customer_acquisition_cost,
-        cast(order_count / nullif(session_count, 0) as decimal(18, 6))
-            as conversion_rate,
+        {{ ratio('revenue', 'spend', 4) }} as roas,
+        {{ ratio('spend', 'new_customer_count', 4) }} as customer_acquisition_cost,
+        {{ ratio('order_count', 'session_count', 6) }} as conversion_rate,
         spend > 0 and (session_count > 0 or order_count > 0) as is_spend_matched
     from summed
 )

@@ -75,10 +75,11 @@ order_traits as (
         min(orders.ordered_at) as first_order_at,
         max(orders.ordered_at) as last_order_at,
         {{ whole_days('max(orders.ordered_at)', as_of()) }} as days_since_last_order,
-        cast(
-            {{ whole_days('min(orders.ordered_at)', 'max(orders.ordered_at)') }}
-            / nullif(count(orders.order_id) - 1, 0) as decimal(18, 2)
-        ) as days_between_orders
+        {{ ratio(
+            whole_days('min(orders.ordered_at)', 'max(orders.ordered_at)'),
+            'count(orders.order_id) - 1',
+            2,
+        ) }} as days_between_orders
     from profiles
     left join orders on profiles.profile_id = orders.profile_id
     group by profiles.profile_id
@@ -88,10 +89,11 @@ order_traits as (
 compared_revenue as (
     select
         *,
-        cast(
-            revenue / nullif(avg(revenue) over (partition by currency), 0)
-            as decimal(18, 2)
-        ) as spend_to_average,
+        {{ ratio(
+            'revenue * count(*) over (partition by currency)',
+            'sum(revenue) over (partition by currency)',
+            2,
+        ) }} as spend_to_average,
         row_number() over (
             partition by profile_id
             order by order_count desc, revenue desc, currency asc

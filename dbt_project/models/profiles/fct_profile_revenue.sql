@@ -10,8 +10,7 @@ final as (
         cast(sum(coalesce(revenue, 0)) as decimal(18, 2)) as revenue,
         cast(sum(refunded) as decimal(18, 2)) as refunded,
         count(*) as order_count,
-        cast(sum(coalesce(revenue, 0)) / count(*) as decimal(18, 2))
-            as average_order_value
+        {{ ratio('sum(coalesce(revenue, 0))', 'count(*)', 2) }} as average_order_value
     from orders
     where
         is_purchase

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from ingestion.settings import settings
@@ -186,18 +187,18 @@ def _environment(folder: Path, memory: str) -> Mapping[str, str]:
 
 
 def _home() -> Path:
-    """The distribution that pip has installed."""
-    try:
-        import pyspark
-    except ImportError as error:
+    """The distribution that pip has installed: the client alone brings no Spark."""
+    found = find_spec("pyspark")
+    home = Path(found.origin).parent if found and found.origin else Path()
+    if not (home / "bin" / "spark-class").exists():
         raise ClusterMissing(
-            "A cluster on this machine needs the extra `spark`: pip install 'millrace[spark]'."
-        ) from error
+            "A cluster on this machine needs Spark itself: pip install 'pyspark==4.2.1'."
+        )
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         raise ClusterMissing(
             "Spark needs Java 17 or newer: on Debian, apt install openjdk-17-jre-headless."
         )
-    return Path(pyspark.__file__).parent
+    return home
 
 
 def _end(members: list[Member]) -> None:

@@ -1,8 +1,10 @@
 """One Spark Connect session, set up as dbt's is, that answers SQL in plain rows. The only place that knows pyspark."""
 
+import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -95,6 +97,7 @@ def cluster(settings: Settings) -> Iterator[Cluster]:
 
 def _session(settings: Settings) -> Any:
     try:
+        import pyspark
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
     except ImportError as error:
@@ -102,6 +105,8 @@ def _session(settings: Settings) -> Any:
             f"MILLRACE_TARGET={settings.target} needs the extra of that name: "
             f"pip install 'millrace[{settings.target}]' (missing: {error.name})."
         ) from error
+    # It takes a process without a main file for its own doctests, and looks for a whole Spark then.
+    os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
     endpoint = settings.spark_remote or ENDPOINTS[settings.target]
     _refuse_silence(endpoint)
     builder = SparkSession.builder.remote(endpoint)

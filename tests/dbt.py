@@ -46,6 +46,8 @@ def dbt(
     environment = {**os.environ, "MILLRACE_TARGET": engine}
     if cluster:
         environment["MILLRACE_SPARK_REMOTE"] = cluster.spark_remote
+        # Spark's client takes a forked process for its own doctests, and looks for a whole Spark then.
+        environment.setdefault("SPARK_HOME", str(ROOT))
     output = Path(_SHARED.name, "output")
     command = [
         *([] if artifacts else ["--no-write-json"]),

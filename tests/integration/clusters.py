@@ -40,7 +40,8 @@ def sail(folder: Path) -> Iterator[str]:
         _await(port, server)
         yield f"sc://127.0.0.1:{port}/"
     finally:
-        server.terminate()
+        # Asked politely, it waits for its clients, of whom a failed test may have left one.
+        server.kill()
         server.wait()
 
 

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import os
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from ingestion.connectors.declarations import Source
 from ingestion.settings import Settings
 from orchestration.audience.compiling import compiled_model
 from orchestration.audience.loading import RuleError, read_rule
+from orchestration.audience.rendering import rendered
 from orchestration.destinations.base import Sync
 from orchestration.destinations.file_drop import FileDropDestination, FileDropSettings
 from orchestration.identity.picture import visible
@@ -85,7 +87,8 @@ def test_a_rule_is_no_template(tmp_path, value):
 
 def test_a_rule_compares_with_what_would_end_its_text(tmp_path):
     path = rule(tmp_path, "x' or 1 = 1 --")
-    assert "'x'' or 1 = 1 --'" in compiled_model("tried", read_rule(path))
+    model = compiled_model("tried", read_rule(path))
+    assert "'x'' or 1 = 1 --'" in rendered(model, datetime(2026, 1, 1))
 
 
 def test_nothing_that_was_sent_becomes_a_header_or_a_path(tmp_path):

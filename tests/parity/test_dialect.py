@@ -7,6 +7,7 @@ import functools
 import re
 from collections.abc import Iterator
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -19,6 +20,7 @@ from tests.conftest import ROOT
 from tests.integration.clusters import on_sail, sail
 
 DIALECT = ROOT / "dbt_project/macros/dialect"
+RATIO = ROOT / "dbt_project/macros/ratio.sql"
 BY_MODELS = {
     *("append_scratch", "create_scratch_as", "scratch", "replace_keys"),
     *("create_table_of_models", "replace_rows_of_model", "rows_of_models"),
@@ -210,6 +212,32 @@ def test_both_engines_give_the_answer_that_is_expected(
     assert sorted(there, key=str) == sorted(expected, key=str)
 
 
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "expected"),
+    [
+        ("cast(40.91 as decimal(18, 2))", "2", "20.46"),
+        ("cast(40.89 as decimal(18, 2))", "2", "20.45"),
+        ("cast(-1.01 as decimal(18, 2))", "2", "-0.50"),
+        ("cast(1 as bigint)", "3", "0.33"),
+        ("cast(1.00 as decimal(18, 2))", "0", None),
+        (
+            "cast(9234567890.00 as decimal(18, 2)) * cast(1000000 as bigint)",
+            "cast(923456789000000.00 as decimal(18, 2))",
+            "10.00",
+        ),
+    ],
+)
+def test_quotients_round_alike_however_large(
+    on_the_cluster: Cluster, numerator: str, denominator: str, expected: str | None
+) -> None:
+    told = None if expected is None else Decimal(expected)
+    sql = f"select {{{{ ratio('{numerator}', '{denominator}', 2) }}}} as x"
+    with duckdb.connect() as connection:
+        here = connection.execute(rendered("duckdb", sql)).fetchall()
+    there = on_the_cluster.execute(rendered("spark", sql)).rows
+    assert (here, there) == ([(told,)], [(told,)])
+
+
 def test_no_macro_of_the_dialect_is_left_out() -> None:
     texts = "".join(path.read_text("utf-8") for path in DIALECT.glob("*.sql"))
     bodies = set(re.findall(r"macro (?:duckdb|spark)__(\w+)", texts))
@@ -233,7 +261,8 @@ def macros(engine: str) -> jinja2.Environment:
 
     made = jinja2.Environment(extensions=["jinja2.ext.do"])
     made.globals |= {"adapter": Adapter(), "return": lambda value: value}
-    texts = (path.read_text("utf-8") for path in sorted(DIALECT.glob("*.sql")))
+    paths = [*sorted(DIALECT.glob("*.sql")), RATIO]
+    texts = (path.read_text("utf-8") for path in paths)
     found = vars(made.from_string("".join(texts)).module)
     made.globals |= {n: m for n, m in found.items() if not n.startswith("_")}
     return made

@@ -22,7 +22,7 @@ from orchestration.assets.layers import (
     logical_time,
     raw_key,
 )
-from orchestration.audience.checking import check_before_build
+from orchestration.audience.checking import check_before_build, uncomputable
 from orchestration.audience.pictures import MEMBERS, audience_metadata
 from orchestration.identity.health import HEALTH, has_health, health_metadata
 from orchestration.instance import POOL
@@ -169,8 +169,11 @@ def dbt_models(project: DbtProject) -> dg.AssetsDefinition:
         invocation = dbt.cli([*BUILD], context=context)
         try:
             yield from invocation.stream()
-        except BaseException:  # dbt must not build on, with the warehouse open
+        except BaseException as error:  # dbt must not build on, with the warehouse open
             invocation.process.kill()
+            invocation.process.wait()
+            if isinstance(error, Exception) and (told := _about_audiences(platform)):
+                raise dg.Failure(description="; ".join(told)) from error
             raise
         finally:
             invocation.process.wait()
@@ -182,6 +185,14 @@ def dbt_models(project: DbtProject) -> dg.AssetsDefinition:
         _observe_audiences(context, platform)
 
     return dbt_build
+
+
+def _about_audiences(platform: Platform) -> list[str]:
+    """Which audiences are to blame, if any; on a cluster its own message has to do."""
+    if platform.settings.is_on_cluster or not platform.settings.warehouse.exists():
+        return []
+    with warehouse(platform.settings.warehouse) as connection:
+        return uncomputable(connection)
 
 
 def _observe_rows(context: dg.AssetExecutionContext, rows: Mapping[str, int]) -> None:

@@ -10,7 +10,7 @@ import sqlglot
 import yaml
 from sqlglot import exp
 
-from orchestration.audience.checking import Audience
+from orchestration.audience.checking import Audience, uncomputable
 from orchestration.audience.holdout import holdout_bucket
 from orchestration.audience.pictures import SIZES, audience_metadata
 from orchestration.audience.preview import (
@@ -180,3 +180,18 @@ def test_the_pictures_show_what_the_tables_say(published):
     ]
     published.execute("delete from audiences.fct_audience_members")
     assert audience_metadata(published) == {}
+
+
+def test_an_audience_that_cannot_be_computed_is_named():
+    with duckdb.connect() as connection:
+        connection.execute(
+            """
+            create schema audiences;
+            create table told as select 'p_1' as profile_id, 'many' as age;
+            create view audiences.audience_people as select profile_id from told;
+            create view audiences.audience_adults as
+            select profile_id, cast(age as integer) as age from told;
+            """
+        )
+        (sentence,) = uncomputable(connection)
+    assert sentence.startswith("audience_adults cannot be computed: Conversion Error")

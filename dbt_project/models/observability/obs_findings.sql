@@ -382,15 +382,21 @@ attempted as (
     group by sync_name, account
 ),
 
+judged_destinations as (
+    select
+        *,
+        rejected_count >= {{ var('refusals_from') }}
+        and 100 * rejected_count
+        >= {{ var('refusals_percent') }} * attempt_count as is_rejecting,
+        failed_count >= {{ var('refusals_from') }}
+        and 2 * failed_count >= attempt_count as is_failing
+    from attempted
+),
+
 refusing_destinations as (
     select
         case
-            when
-                rejected_count >= {{ var('refusals_from') }}
-                and 100 * rejected_count
-                >= {{ var('refusals_percent') }} * attempt_count
-                then 'destination_rejects'
-            else 'destination_fails'
+            when is_rejecting then 'destination_rejects' else 'destination_fails'
         end as finding,
         coalesce(account, 'millrace') as source_id,
         sync_name as place,
@@ -401,17 +407,8 @@ refusing_destinations as (
         'hardly any' as expected,
         'Read why in the details: python -m orchestration.why delivery '
         || sync_name as remedy
-    from attempted
-    where
-        (
-            rejected_count >= {{ var('refusals_from') }}
-            and 100 * rejected_count
-            >= {{ var('refusals_percent') }} * attempt_count
-        )
-        or (
-            failed_count >= {{ var('refusals_from') }}
-            and 2 * failed_count >= attempt_count
-        )
+    from judged_destinations
+    where is_rejecting or is_failing
 ),
 
 untold_journeys as (
@@ -438,29 +435,19 @@ untold_journeys as (
     group by decisions.journey
 ),
 
--- Whom the relay leaves to the refresh are few; when most wait for it, nobody relays.
-relayed_late as (
+relayed as (
     select
-        'relay_stuck' as finding,
-        'millrace' as source_id,
-        decisions.journey as place,
-        cast({{ as_of() }} as date) as found_date,
-        cast(
-            count(
-                case
-                    when
-                        decisions.decided_at
-                        > landed.received_at
-                        + interval '{{ var("relay_patience_minutes") }}' minute
-                        then 1
-                end
-            ) as {{ dbt.type_string() }}
-        ) || ' of ' || cast(count(*) as {{ dbt.type_string() }})
-        || ' triggers waited for the refresh' as observed,
-        'decided within seconds' as expected,
-        'Are the sensors relay_one and relay_two on, what do their ticks say, and who'
-        || ' holds data/locks/relay.lock? The refresh has decided about those that'
-        || ' waited' as remedy
+        decisions.journey,
+        count(*) as trigger_count,
+        count(
+            case
+                when
+                    decisions.decided_at
+                    > landed.received_at
+                    + interval '{{ var("relay_patience_minutes") }}' minute
+                    then 1
+            end
+        ) as late_count
     from decisions
     inner join landed
         on
@@ -471,17 +458,26 @@ relayed_late as (
         and landed.received_at >= {{ as_of() }} - interval '24' hour
         and decisions.decision_number = 1
     group by decisions.journey
-    having
-        2 * count(
-            case
-                when
-                    decisions.decided_at
-                    > landed.received_at
-                    + interval '{{ var("relay_patience_minutes") }}' minute
-                    then 1
-            end
-        ) > count(*)
-        and count(*) >= {{ var('relay_judged_from') }}
+),
+
+-- Whom the relay leaves to the refresh are few; when most wait for it, nobody relays.
+relayed_late as (
+    select
+        'relay_stuck' as finding,
+        'millrace' as source_id,
+        journey as place,
+        cast({{ as_of() }} as date) as found_date,
+        cast(late_count as {{ dbt.type_string() }}) || ' of '
+        || cast(trigger_count as {{ dbt.type_string() }})
+        || ' triggers waited for the refresh' as observed,
+        'decided within seconds' as expected,
+        'Are the sensors relay_one and relay_two on, what do their ticks say, and who'
+        || ' holds data/locks/relay.lock? The refresh has decided about those that'
+        || ' waited' as remedy
+    from relayed
+    where
+        2 * late_count > trigger_count
+        and trigger_count >= {{ var('relay_judged_from') }}
 ),
 
 together as (

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from sqlglot import exp
 
 from orchestration.audience import fields
+from orchestration.audience.comparisons import Comparison, Window
 from orchestration.audience.conditions import (
     Comparing,
     Placeholders,
@@ -42,7 +43,6 @@ from orchestration.audience.rules import (
     AnyFilters,
     AttributeRule,
     AudienceRule,
-    Comparison,
     Condition,
     ConsentRule,
     Counted,
@@ -56,7 +56,6 @@ from orchestration.audience.rules import (
     Rule,
     SampleRule,
     Step,
-    Window,
 )
 from orchestration.audience.saying import said
 from orchestration.audience.standing import stood, stood_since

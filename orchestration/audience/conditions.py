@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from sqlglot import exp
 
-from orchestration.audience.rules import Amount, Anniversary, Comparison, Window
+from orchestration.audience.comparisons import Amount, Anniversary, Comparison, Window
 from orchestration.audience.times import Duration, Moment
 
 # Numbers sent as text: exact to ten places, and no NaN or infinity, which every engine orders in its own way.

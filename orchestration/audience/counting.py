@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from orchestration.audience.comparisons import Amount, Window
 from orchestration.audience.conditions import (
     COMPARED,
     all_of,
@@ -17,7 +18,6 @@ from orchestration.audience.conditions import (
     literal,
 )
 from orchestration.audience.rules import (
-    Amount,
     Counted,
     EventRule,
     OrderLineRule,
@@ -25,7 +25,6 @@ from orchestration.audience.rules import (
     Regularly,
     SessionRule,
     SubscriptionRule,
-    Window,
 )
 from orchestration.audience.times import Duration, Moment
 

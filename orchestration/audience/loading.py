@@ -13,19 +13,16 @@ from pydantic_core import ErrorDetails
 from ingestion.contracts.strict_yaml import read_yaml
 from ingestion.settings import PROJECT_ROOT
 from orchestration.audience import fields
+from orchestration.audience.comparisons import Amount, Anniversary, Part, Window
 from orchestration.audience.mistakes import mistakes
 from orchestration.audience.rules import (
     CONDITIONS,
     FILTERS,
-    Amount,
-    Anniversary,
     Measure,
-    Part,
     Regularly,
     Rule,
     Size,
     Step,
-    Window,
 )
 
 RULES = PROJECT_ROOT / "audiences"

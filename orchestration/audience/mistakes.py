@@ -9,13 +9,13 @@ from decimal import Decimal
 from difflib import get_close_matches
 
 from orchestration.audience import fields
+from orchestration.audience.comparisons import Comparison, Window
 from orchestration.audience.fields import Source
 from orchestration.audience.rules import (
     AllFilters,
     AnyFilters,
     AttributeRule,
     AudienceRule,
-    Comparison,
     ConsentRule,
     Counted,
     EventRule,
@@ -29,7 +29,6 @@ from orchestration.audience.rules import (
     SessionRule,
     Step,
     SubscriptionRule,
-    Window,
     leaves,
 )
 

@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from orchestration.audience.rules import CONDITIONS, FILTERS, Part
+from orchestration.audience.comparisons import Part
+from orchestration.audience.rules import CONDITIONS, FILTERS
 
 
 def said(given: Part) -> str:

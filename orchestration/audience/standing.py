@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from sqlglot import exp
 
 from orchestration.audience import fields
+from orchestration.audience.comparisons import Window
 from orchestration.audience.conditions import Comparing, all_of, any_of, literal
 from orchestration.audience.counting import window_of
-from orchestration.audience.rules import Window
 from orchestration.audience.times import Moment
 
 

@@ -177,9 +177,9 @@ def test_amounts_of_orders_that_do_not_add_up(shop):
 
 def test_a_campaign_that_is_clicked_and_brings_nobody(shop):
     days = (
-        "insert into marketing.fct_marketing_daily select date '2026-01-20' + n::int, channel, campaign, spend, clicks, sessions "
-        "from range(8) as t(n), (values ('Paid Search', 'brand', 20, 9, 5), ('Paid Social', 'skies', 20, 9, 0), "
-        "('Display', 'seen', 5, 0, 0)) as c(channel, campaign, spend, clicks, sessions)"
+        "insert into marketing.fct_marketing_daily select date '2026-01-20' + n::int, c.* "
+        "from range(8) as t(n), (values ('Paid Search', 'brand', 'USD', 20, 9, 0), ('Paid Search', 'brand', 'EUR', 0, 0, 5), "
+        "('Paid Social', 'skies', 'USD', 20, 9, 0), ('Display', 'seen', 'USD', 5, 0, 0)) as c"
     )
     with shop.planted(days) as found:
         _, place, remedy = found.pop("spend_without_sessions")

@@ -34,7 +34,7 @@ SUPPLIED = {
         "order_id varchar, problem varchar, source_id varchar, last_event_at timestamp"
     ),
     "fct_marketing_daily": (
-        "activity_date date, channel varchar, campaign varchar, spend decimal(18, 4), "
+        "activity_date date, channel varchar, campaign varchar, currency varchar, spend decimal(18, 4), "
         "clicks bigint, session_count bigint"
     ),
     "int_journey_candidates": (

@@ -270,16 +270,17 @@ contradicted_orders as (
 campaigns as (
     select
         campaign,
+        currency,
         min(channel) as channel,
         sum(spend) as spend,
         sum(clicks) as click_count,
-        sum(session_count) as session_count,
+        sum(sum(session_count)) over (partition by campaign) as session_count,
         max(case when spend > 0 then activity_date end) as last_date
     from marketing_days
     where
         activity_date >= {{ days_before(as_of(), var('spend_days')) }}
         and activity_date < {{ days_before(as_of(), 0) }}
-    group by campaign
+    group by campaign, currency
 ),
 
 -- Whoever clicks arrives: if nobody did, they are not recognised.
@@ -289,7 +290,7 @@ spend_without_visits as (
         'millrace' as source_id,
         channel || ': ' || campaign as place,
         last_date as found_date,
-        cast(spend as {{ dbt.type_string() }}) || ' spent, '
+        cast(spend as {{ dbt.type_string() }}) || ' ' || currency || ' spent, '
         || cast(click_count as {{ dbt.type_string() }}) || ' clicks, no visit'
             as observed,
         'a visit for many a click' as expected,

@@ -15,7 +15,8 @@ install: .venv/.installed  ## install into .venv (the others do it by themselves
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Millrace needs Python 3.11 or newer: make PYTHON=python3.12 …")'
 	@echo "Installing into .venv (about two minutes the first time) …"
-	@$(PYTHON) -m venv .venv
+	@# An old pip reads the metadata of everything for every package, and takes twice as long.
+	@$(PYTHON) -m venv --upgrade-deps .venv >/dev/null
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 

@@ -19,7 +19,14 @@ PEOPLE, DAYS, SEED = 700, 52, 7
 # Judged in the morning after: yesterday is the last whole day.
 YESTERDAY, MORNING = "2026-01-27", "2026-01-28T00:00:00"
 OF_THAT_DAY = f"cast(received_at as date) = '{YESTERDAY}'"
-JUDGING = ("obs_volumes", "obs_source_rates", "obs_property_changes", "obs_findings")
+JUDGING = (
+    "obs_volumes",
+    "obs_source_rates",
+    "obs_property_changes",
+    "int_incoming_findings",
+    "int_outgoing_findings",
+    "obs_findings",
+)
 SUPPLIED = {
     "int_distinct_events": "record_id uuid, source_id varchar, event_id varchar",
     "fct_audience_membership": "audience_name varchar, exited_at timestamp",

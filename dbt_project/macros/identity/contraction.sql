@@ -16,7 +16,7 @@
   whenever a round leaves more than half of the edges.
 #}
 {% macro contract_components(edges, labels, max_rounds=40) -%}
-    {%- set state = namespace(edges=edges, left=none, round=0, jumps=2, maps=[]) -%}
+    {%- set state = namespace(edges=edges, left=none, round=0, jumps=1, maps=[]) -%}
     {%- set state.left = count_scratch(edges) -%}
     {%- for _ in range(max_rounds) -%}
         {%- if state.left > 0 -%}
@@ -64,9 +64,9 @@
         {%- call create_scratch(prefix ~ (jump + 1)) -%}
             select
                 lower_map.node_id,
-                upper_map.parent_id
+                coalesce(upper_map.parent_id, lower_map.parent_id) as parent_id
             from {{ scratch(prefix ~ jump) }} as lower_map
-            inner join {{ scratch(prefix ~ jump) }} as upper_map
+            left join {{ moved(prefix ~ jump) }} as upper_map
                 on lower_map.parent_id = upper_map.node_id
         {%- endcall -%}
         {%- do drop_scratch([prefix ~ jump]) -%}
@@ -79,14 +79,19 @@
     {%- set contracted = 'contracted_' ~ round ~ '_' -%}
     {%- call create_scratch(contracted) -%}
         select distinct
-            map_a.parent_id as node_a,
-            map_b.parent_id as node_b
+            coalesce(map_a.parent_id, edges.node_a) as node_a,
+            coalesce(map_b.parent_id, edges.node_b) as node_b
         from {{ scratch(edges) }} as edges
-        inner join {{ scratch(map) }} as map_a on edges.node_a = map_a.node_id
-        inner join {{ scratch(map) }} as map_b on edges.node_b = map_b.node_id
-        where map_a.parent_id <> map_b.parent_id
+        left join {{ moved(map) }} as map_a on edges.node_a = map_a.node_id
+        left join {{ moved(map) }} as map_b on edges.node_b = map_b.node_id
+        where coalesce(map_a.parent_id, edges.node_a) <> coalesce(map_b.parent_id, edges.node_b)
     {%- endcall -%}
     {{ return(contracted) }}
+{%- endmacro %}
+
+{# What does not point to itself: half of a map, and a join against half costs half. #}
+{% macro moved(map) -%}
+    (select node_id, parent_id from {{ scratch(map) }} where node_id <> parent_id)
 {%- endmacro %}
 
 {# Step 4: the maps of all rounds one after another, from the last back to the first. #}

@@ -18,6 +18,7 @@ from orchestration.activation.plans import read_plan
 from orchestration.activation.publishing import declared_syncs
 from orchestration.activation.waking import Waiting, due_syncs
 from orchestration.assets.layers import PUBLISHED, publish_key
+from orchestration.dagster_events import KeptEventLog
 from orchestration.definitions import batch
 from orchestration.destinations.base import ActivationChange
 from orchestration.instance import POOL, dagster_home, prepare_environment
@@ -191,8 +192,30 @@ def test_the_instance_has_one_slot_for_the_warehouse(home: Settings) -> None:
             assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
             assert instance.run_monitoring_enabled
             assert not instance.telemetry_enabled
+            assert isinstance(instance.event_log_storage, KeptEventLog)
     settings = yaml.safe_load((dagster_home(home) / "dagster.yaml").read_text())
     assert settings["nux"] == {"enabled": False}
+
+
+def test_events_are_kept_where_dagster_itself_looks_for_them(home: Settings) -> None:
+    @dg.asset
+    def thing() -> int:
+        return 1
+
+    (home.home / "instance").mkdir(parents=True)
+    folder = str(home.home / "instance")
+    kept = {"module": "orchestration.dagster_events", "class": "KeptEventLog"}
+    told = {"event_log_storage": {**kept, "config": {"base_dir": folder}}}
+    for settings in (told, {}, told):
+        with dg.instance_for_test(overrides=settings, temp_dir=folder) as instance:
+            done = dg.materialize([thing], instance=instance)
+            (latest,) = instance.fetch_materializations(thing.key, limit=1).records
+            assert latest.run_id == done.run_id
+    with dg.instance_for_test(overrides=told, temp_dir=folder) as instance:
+        runs = [run.run_id for run in instance.get_runs()]
+        assert len(runs) == 3
+        assert all(len(instance.all_logs(run)) > 5 for run in runs)
+    assert not list(Path(folder).rglob("*.db-wal"))
 
 
 def test_the_schedule_runs_as_of_its_own_minute(home: Settings) -> None:

@@ -32,9 +32,9 @@ docs: install    ## dbt's documentation of what was built, as one page
 walks: install   ## pictures of the UI, three walks through it (wants chromium and a demo)
 	@$(BIN)/python -m orchestration.walks
 
-# One more worker than cores: many tests wait for a server, a browser or a clock.
+# Two more workers than cores: many tests wait for a server, a browser or a clock.
 test: install    ## every test but the long proofs
-	@$(BIN)/pytest -n $$(($$(nproc) + 1)) -m "not prove"
+	@$(BIN)/pytest -n $$(($$(nproc) + 2)) -m "not prove"
 
 prove: install   ## the long proofs: every crash point, many seeds
 	@$(BIN)/pytest -n auto -m "prove and not spark"

@@ -4,6 +4,7 @@ What runs in it is definitions.py; its settings are dagster.yaml beside this fil
 """
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,9 +34,12 @@ def prepare_environment(settings: Settings) -> None:
     home = dagster_home(settings)
     home.mkdir(parents=True, exist_ok=True)
     installed = home / "dagster.yaml"
-    if not installed.exists() or installed.read_bytes() != TEMPLATE.read_bytes():
+    text = TEMPLATE.read_text("utf-8").replace(
+        "HOME_OF_THE_INSTANCE", json.dumps(str(home))
+    )
+    if not installed.exists() or installed.read_text("utf-8") != text:
         draft = home / "dagster.yaml.draft"
-        draft.write_bytes(TEMPLATE.read_bytes())
+        draft.write_text(text, "utf-8")
         draft.replace(installed)
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ["MILLRACE_WAREHOUSE"] = str(settings.warehouse)

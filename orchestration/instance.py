@@ -30,12 +30,12 @@ class RunUnderWayError(RuntimeError):
 
 
 def prepare_environment(settings: Settings) -> None:
-    """Install dagster.yaml and set what Dagster and dbt read from the environment."""
+    """Install dagster.yaml, with the home written in, and set what Dagster and dbt read from the environment."""
     home = dagster_home(settings)
     home.mkdir(parents=True, exist_ok=True)
     installed = home / "dagster.yaml"
     text = TEMPLATE.read_text("utf-8").replace(
-        "HOME_OF_THE_INSTANCE", json.dumps(str(home))
+        "HOME_OF_THE_INSTANCE", json.dumps(str(home), ensure_ascii=False)
     )
     if not installed.exists() or installed.read_text("utf-8") != text:
         draft = home / "dagster.yaml.draft"

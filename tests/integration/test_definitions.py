@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import dagster as dg
 import duckdb
 import pytest
 import yaml
+from dagster._core.test_utils import create_run_for_test
 
 from ingestion.contracts import Delivery, IdentityChange
 from ingestion.settings import Settings
@@ -216,6 +218,26 @@ def test_events_are_kept_where_dagster_itself_looks_for_them(home: Settings) -> 
         assert len(runs) == 3
         assert all(len(instance.all_logs(run)) > 5 for run in runs)
     assert not list(Path(folder).rglob("*.db-wal"))
+
+
+def test_the_ui_hears_of_an_event_while_its_run_goes_on(home: Settings) -> None:
+    (home.home / "instance").mkdir(parents=True)
+    folder = str(home.home / "instance")
+    kept = {"module": "orchestration.dagster_events", "class": "KeptEventLog"}
+    told = {"event_log_storage": {**kept, "config": {"base_dir": folder}}}
+    heard = []
+    with dg.instance_for_test(overrides=told, temp_dir=folder) as instance:
+        run = create_run_for_test(instance)
+        instance.report_engine_event("begun", run)
+        instance.watch_event_logs(
+            run.run_id, None, lambda event, _: heard.append(event.message)
+        )
+        for number in range(3):
+            instance.report_engine_event(f"step {number}", run)
+            deadline = time.monotonic() + 10
+            while f"step {number}" not in heard:
+                assert time.monotonic() < deadline, heard
+                time.sleep(0.05)
 
 
 def test_the_schedule_runs_as_of_its_own_minute(home: Settings) -> None:

@@ -274,7 +274,7 @@ refused_triggers as (
     having count(*) >= {{ var('trigger_refused_from') }}
 ),
 
-together as (
+final as (
     select * from odd_volumes
     union all
     select * from odd_rates
@@ -288,18 +288,6 @@ together as (
     select * from two_versions
     union all
     select * from refused_triggers
-),
-
-final as (
-    select
-        finding,
-        source_id,
-        place,
-        found_date,
-        observed,
-        expected,
-        remedy
-    from together
 )
 
 select * from final

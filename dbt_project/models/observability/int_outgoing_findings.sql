@@ -213,7 +213,7 @@ relayed_late as (
         and trigger_count >= {{ var('relay_judged_from') }}
 ),
 
-together as (
+final as (
     select * from contradicted_orders
     union all
     select * from spend_without_visits
@@ -225,18 +225,6 @@ together as (
     select * from untold_journeys
     union all
     select * from relayed_late
-),
-
-final as (
-    select
-        finding,
-        source_id,
-        place,
-        found_date,
-        observed,
-        expected,
-        remedy
-    from together
 )
 
 select * from final

@@ -5,22 +5,10 @@ incoming as (select * from {{ ref('int_incoming_findings') }}),
 
 outgoing as (select * from {{ ref('int_outgoing_findings') }}),
 
-together as (
+final as (
     select * from incoming
     union all
     select * from outgoing
-),
-
-final as (
-    select
-        finding,
-        source_id,
-        place,
-        found_date,
-        observed,
-        expected,
-        remedy
-    from together
 )
 
 select * from final

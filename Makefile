@@ -46,11 +46,12 @@ parity-spark: install ## the same on Spark itself, with more data (wants Java 17
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt pyspark
 	@$(BIN)/pytest tests/parity -m spark
 
-check: install   ## ruff, mypy, sqlfluff
+check: install   ## ruff, mypy, sqlfluff, and that models speak what both engines understand
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/sqlfluff lint dbt_project/models --processes 2
+	@$(BIN)/pytest --quiet --no-header tests/unit/test_walls.py -k walks_through
 
 cluster: install ## the demo's records on a real Spark of this machine, held against DuckDB (wants Java and a demo)
 	@$(BIN)/python -m orchestration.cluster.trial

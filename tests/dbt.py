@@ -21,6 +21,9 @@ FORKS.set_forkserver_preload(
     [
         "dbt.cli.main",
         "dbt.adapters.duckdb",
+        "orchestration.warehouse.components",
+        "pyarrow",
+        "scipy.sparse.csgraph",
         "tests.dbt",
         "tests.integration.killed",
         "tests.integration.erased",

@@ -8,18 +8,17 @@ reader checks the manifest's hash.
 
 import csv
 import hashlib
-import importlib.util
 import io
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import fsspec  # type: ignore[import-untyped]
 import orjson
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ingestion.crash_points import reached
 from orchestration.destinations.base import (
@@ -59,14 +58,6 @@ class FileDropSettings(DestinationSettings):
     )
     format: Literal["csv", "parquet"] = "csv"
     batch_size: int = Field(default=50_000, ge=1)
-
-    @model_validator(mode="after")
-    def _writable(self) -> Self:
-        if self.format == "parquet" and importlib.util.find_spec("pyarrow") is None:
-            raise ValueError(
-                "Parquet files need pyarrow: pip install millrace[parquet]"
-            )
-        return self
 
 
 class FileDropDestination:

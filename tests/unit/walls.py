@@ -60,7 +60,7 @@ WORDS = set(
         r"\w+",
         """
     decimal varchar
-    config env_var is_incremental join local_md5 map namespace range ref reject return run_query source statement var
+    call caller config env_var is_incremental join local_md5 map namespace range ref reject return run_query source statement var
     """,
     )
 )

@@ -1,8 +1,8 @@
 {#
   Connected components by contraction, in plain SQL that every engine runs.
 
-  Takes the scratch table `edges` (node_a, node_b) and makes the scratch table `labels` (node_id, component_id):
-  every node that has an edge, with the smallest node of its component.
+  Takes the scratch table `edges` (node_a, node_b) and hands the call block a query for (node_id, component_id): every
+  node that has an edge, with the smallest node of its component. The query is good within the block.
 
   1. Hook: every node points to the smallest of itself and its neighbours.
   2. Jump: every pointer is replaced by its pointer's pointer, a few times, without asking whether that is enough.
@@ -15,7 +15,7 @@
   in relabelling all edges instead of keeping stars. A chain in sorted order shrinks slowly, so the jumps double
   whenever a round leaves more than half of the edges.
 #}
-{% macro contract_components(edges, labels, max_rounds=40) -%}
+{% macro contract_in_rounds(edges, max_rounds=40) -%}
     {%- set state = namespace(edges=edges, left=none, round=0, jumps=1, maps=[]) -%}
     {%- set state.left = count_scratch(edges) -%}
     {%- for _ in range(max_rounds) -%}
@@ -40,10 +40,11 @@
             'Components are not finished after ' ~ max_rounds ~ ' rounds: ' ~ state.left ~ ' edges are left.'
         ) }}
     {%- endif -%}
-    {%- do compose_labels(edges, labels, state.maps) -%}
     {%- if state.round > 0 -%}
         {%- do drop_scratch([state.edges]) -%}
     {%- endif -%}
+    {%- do caller(composed_labels(edges, state.maps)) -%}
+    {%- do drop_scratch(state.maps + ['composed_0', 'composed_1']) -%}
 {%- endmacro %}
 
 {# Steps 1 and 2. Returns the name of the round's map (node_id, parent_id). #}
@@ -94,12 +95,11 @@
     (select node_id, parent_id from {{ scratch(map) }} where node_id <> parent_id)
 {%- endmacro %}
 
-{# Step 4: the maps of all rounds one after another, from the last back to the first. #}
-{% macro compose_labels(edges, labels, maps) -%}
-    {%- set state = namespace(composed=none) -%}
+{# Step 4: a query that reads the maps of all rounds one after another; all but the last are composed already. #}
+{% macro composed_labels(edges, maps) -%}
+    {%- set state = namespace(composed=none, query=none) -%}
     {%- for map in maps | reverse -%}
-        {%- set composed = labels if loop.last else 'composed_' ~ loop.index -%}
-        {%- call create_scratch(composed) -%}
+        {%- set state.query -%}
             select
                 earlier.node_id,
                 {% if state.composed %}coalesce(later.component_id, earlier.parent_id){% else %}earlier.parent_id{% endif %} as component_id
@@ -108,14 +108,14 @@
             left join {{ scratch(state.composed) }} as later
                 on earlier.parent_id = later.node_id
             {% endif %}
-        {%- endcall -%}
-        {%- do drop_scratch([map] + ([state.composed] if state.composed else [])) -%}
-        {%- set state.composed = composed -%}
+        {%- endset -%}
+        {%- if not loop.last -%}
+            {%- set state.composed = 'composed_' ~ (loop.index % 2) -%}
+            {%- call create_scratch(state.composed) -%}{{ state.query }}{%- endcall -%}
+            {%- do drop_scratch([map]) -%}
+        {%- endif -%}
     {%- else -%}
-        {%- call create_scratch(labels) -%}
-            select node_a as node_id, node_a as component_id
-            from {{ scratch(edges) }}
-            where 1 = 0
-        {%- endcall -%}
+        {%- set state.query = 'select node_a as node_id, node_a as component_id from ' ~ scratch(edges) ~ ' where 1 = 0' -%}
     {%- endfor -%}
+    {{ return(state.query) }}
 {%- endmacro %}

@@ -181,7 +181,9 @@
         union
         select node_a, node_b from {{ scratch('peers') }}
     {%- endcall -%}
-    {%- do contract_components('joins', 'join_labels') -%}
+    {%- call(components) contract_components('joins') -%}
+        {%- call create_scratch('join_labels') -%}{{ components }}{%- endcall -%}
+    {%- endcall -%}
     {#- What would be in each group: its profiles' nodes, its joiners, and the nodes that touch one of its profiles. -#}
     {%- call create_scratch('group_members') -%}
         select join_labels.component_id as group_id, labels.node_id

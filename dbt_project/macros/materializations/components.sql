@@ -16,12 +16,14 @@
     {%- call create_scratch('component_edges') -%}
         select node_a, node_b from ({{ sql }}) as edges where node_a <> node_b
     {%- endcall -%}
-    {%- do contract_components('component_edges', 'component_labels') -%}
-    {%- set built = replace_table('select node_id, component_id from ' ~ scratch('component_labels')) -%}
-    {%- do drop_scratch(['component_edges', 'component_labels']) -%}
+    {%- set state = namespace(built=none) -%}
+    {%- call(components) contract_components('component_edges') -%}
+        {%- set state.built = replace_table(components) -%}
+    {%- endcall -%}
+    {%- do drop_scratch(['component_edges']) -%}
     {{ run_hooks(post_hooks) }}
     {%- do adapter.commit() -%}
-    {{ return({'relations': [built]}) }}
+    {{ return({'relations': [state.built]}) }}
 {% endmacro %}
 
 {# This model's table anew; the model's main statement. Returns the relation. #}

@@ -22,8 +22,9 @@ from tests.integration.clusters import on_sail, sail
 DIALECT = ROOT / "dbt_project/macros/dialect"
 RATIO = ROOT / "dbt_project/macros/ratio.sql"
 BY_MODELS = {
-    *("append_scratch", "create_scratch_as", "scratch", "replace_keys"),
-    *("create_table_of_models", "replace_rows_of_model", "rows_of_models"),
+    *("append_scratch", "create_scratch_as", "scratch"),
+    *("replace_keys", "finish_replacing"),
+    *("create_table_of_models", "replace_rows_of_model", "rows_of_model"),
     *("column_type", "text_literal", "column_as_json", "identifiers_text"),
     *("identifier_of_type", "nfc"),
     *("create_csv_table", "load_csv_rows", "get_empty_schema_sql"),

@@ -1,4 +1,7 @@
-{# Tables in which each model of the project keeps some rows about itself, per engine. Their first column is model_name. #}
+{#
+  What each model of the project keeps about itself, per engine: rows whose first column is model_name. On Spark, where
+  two writers of one Parquet table lose each other's files, each model has a table of its own for it.
+#}
 
 {% macro create_table_of_models(relation, columns) -%}
     {%- do adapter.dispatch('create_table_of_models', 'millrace')(relation, columns) -%}
@@ -7,21 +10,11 @@
 {% macro duckdb__create_table_of_models(relation, columns) -%}
     {%- do run_query('create schema if not exists ' ~ relation.without_identifier()) -%}
     {%- do run_query('create table if not exists ' ~ relation ~ ' (' ~ columns ~ ')') -%}
+    {%- do adapter.cache_added(relation.incorporate(type='table')) -%}
 {%- endmacro %}
 
-{# Rows are only added on Spark, where two models may end at once and no table can be deleted from: the last ones of a
-   model count. What no longer counts is left out when there is much of it. #}
 {% macro spark__create_table_of_models(relation, columns) -%}
     {%- do run_statement('create schema if not exists ' ~ relation.without_identifier()) -%}
-    {%- do run_statement('create table if not exists ' ~ relation ~ ' (' ~ columns ~ ', place bigint)') -%}
-    {%- set held = run_query('select count(*) from ' ~ relation).columns[0].values()[0] | int -%}
-    {%- if held > 2000 -%}
-        {%- set kept = relation.incorporate(path={'identifier': relation.identifier ~ '__kept'}) -%}
-        {%- do run_statement('drop table if exists ' ~ kept) -%}
-        {%- do run_statement('create table ' ~ kept ~ ' as select * from ' ~ rows_of_models(relation)) -%}
-        {%- do run_statement('insert overwrite table ' ~ relation ~ ' select * from ' ~ kept) -%}
-        {%- do run_statement('drop table ' ~ kept) -%}
-    {%- endif -%}
 {%- endmacro %}
 
 {# The rows of this model anew: a select for each. #}
@@ -36,27 +29,34 @@
     {%- endfor -%}
 {%- endmacro %}
 
+{# A kill in between leaves none, so the model is built anew. #}
 {% macro spark__replace_rows_of_model(relation, rows) -%}
-    {%- do run_statement(
-        'insert into ' ~ relation ~ ' select added.*, last.place from (' ~ rows | join(' union all ') ~ ') as added'
-        ~ ' cross join (select coalesce(max(place), 0) + 1 as place from ' ~ relation ~ " where model_name = '" ~ model.name ~ "') as last"
-    ) -%}
+    {%- set own = table_of_model(relation, model.name) -%}
+    {%- if adapter.get_relation(own.database, own.schema, own.identifier) is none -%}
+        {%- do run_statement('create table ' ~ own ~ ' ' ~ file_format_clause() ~ ' as ' ~ rows | join(' union all ')) -%}
+        {%- do adapter.cache_added(own) -%}
+    {%- else -%}
+        {%- do run_statement('insert overwrite table ' ~ own ~ ' ' ~ rows | join(' union all ')) -%}
+    {%- endif -%}
 {%- endmacro %}
 
-{# What stands after FROM to read such a table. #}
-{% macro rows_of_models(relation) -%}
-    {{ return(adapter.dispatch('rows_of_models', 'millrace')(relation)) }}
+{# What stands after FROM to read the rows of a model; none where nothing was ever kept. #}
+{% macro rows_of_model(relation, model_name) -%}
+    {{ return(adapter.dispatch('rows_of_model', 'millrace')(relation, model_name)) }}
 {%- endmacro %}
 
-{% macro duckdb__rows_of_models(relation) -%}
-    {{ return(relation | string) }}
+{% macro duckdb__rows_of_model(relation, model_name) -%}
+    {%- if adapter.get_relation(relation.database, relation.schema, relation.identifier) is not none -%}
+        {{ return('(select * from ' ~ relation ~ " where model_name = '" ~ model_name ~ "') as kept") }}
+    {%- endif -%}
+    {{ return(none) }}
 {%- endmacro %}
 
-{% macro spark__rows_of_models(relation) -%}
-    (
-        select each.*
-        from {{ relation }} as each
-        inner join (select model_name, max(place) as place from {{ relation }} group by model_name) as latest
-            on each.model_name = latest.model_name and each.place = latest.place
-    ) as kept
+{% macro spark__rows_of_model(relation, model_name) -%}
+    {%- set own = table_of_model(relation, model_name) -%}
+    {{ return(adapter.get_relation(own.database, own.schema, own.identifier)) }}
+{%- endmacro %}
+
+{% macro table_of_model(relation, model_name) -%}
+    {{ return(relation.incorporate(path={'identifier': relation.identifier ~ '__' ~ model_name}, type='table')) }}
 {%- endmacro %}

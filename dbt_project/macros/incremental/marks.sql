@@ -28,13 +28,12 @@
 
 {# What the model has incorporated by the rules of now; nothing when it was not built, or by other rules. #}
 {% macro marks_of(model_name) -%}
-    {%- set marks = stored_marks() -%}
-    {%- if marks is none or stored_relation(model_name) is none -%}
+    {%- set kept = rows_of_model(marks_relation(), model_name) -%}
+    {%- if kept is none or stored_relation(model_name) is none -%}
         {{ return([]) }}
     {%- endif -%}
     {{ return(run_query(
-        "select input_name, column_name, mark from " ~ rows_of_models(marks) ~ " where model_name = '" ~ model_name
-        ~ "' and rules_id = '" ~ rules_id(model_name) ~ "'"
+        "select input_name, column_name, mark from " ~ kept ~ " where rules_id = '" ~ rules_id(model_name) ~ "'"
     ).rows) }}
 {%- endmacro %}
 
@@ -78,10 +77,9 @@
 {# Marks say what was incorporated; keys that were found in another run do not say what came since. #}
 {% macro check_touched_now(touched) -%}
     {%- if touched -%}
-        {%- set found = run_query(
-            "select 1 from " ~ rows_of_models(marks_relation()) ~ " where model_name = '" ~ touched ~ "' and rules_id = '" ~ invocation_id ~ "'"
-        ) -%}
-        {%- if found.rows | length == 0 -%}
+        {%- set kept = rows_of_model(marks_relation(), touched) -%}
+        {%- set found = run_query("select 1 from " ~ kept ~ " where rules_id = '" ~ invocation_id ~ "'").rows if kept else [] -%}
+        {%- if found | length == 0 -%}
             {{ exceptions.raise_compiler_error(
                 model.name ~ ' recomputes the keys that ' ~ touched ~ ' finds, which did not run with it. Nothing was changed; '
                 ~ 'run it with all it needs: --select +' ~ model.name
@@ -191,9 +189,4 @@
 
 {% macro marks_relation() -%}
     {{ return(api.Relation.create(database=target.get('database'), schema='staging', identifier='incremental_marks')) }}
-{%- endmacro %}
-
-{% macro stored_marks() -%}
-    {%- set relation = marks_relation() -%}
-    {{ return(adapter.get_relation(relation.database, relation.schema, relation.identifier)) }}
 {%- endmacro %}

@@ -7,6 +7,7 @@ in memory; the parse is kept because every call names its warehouse by the same 
 import os
 import sys
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -45,6 +46,29 @@ def dbt(
     With `artifacts`, the manifest and its like are in `target()` afterwards. With `cluster`, its Spark instead of the
     file; a parse is good for one engine, so each has a folder.
     """
+    process = started(
+        warehouse,
+        *arguments,
+        as_of=as_of,
+        project=project,
+        artifacts=artifacts,
+        cluster=cluster,
+    )
+    process.join()
+    printed = Path(_SHARED.name, "output").read_text("utf-8")
+    assert process.exitcode == 0, printed
+    return printed
+
+
+def started(
+    warehouse: Path,
+    *arguments: str,
+    as_of: str,
+    project: Path = PROJECT,
+    artifacts: bool = False,
+    cluster: Settings | None = None,
+) -> BaseProcess:
+    """The same command, which whoever asks for it may wait for or kill."""
     engine = cluster.target if cluster else "duckdb"
     environment = {**os.environ, "MILLRACE_TARGET": engine}
     if cluster:
@@ -63,10 +87,7 @@ def dbt(
         target=_run, args=(command, warehouse, as_of, output, environment)
     )
     process.start()
-    process.join()
-    printed = output.read_text("utf-8")
-    assert process.exitcode == 0, printed
-    return printed
+    return process
 
 
 def target(engine: str = "duckdb") -> Path:

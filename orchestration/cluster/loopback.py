@@ -31,6 +31,8 @@ WORKERS, CORES, MEMORY = 2, 1, "1g"
 # The driver plans every statement of a refresh; with 1g it ran out of heap over the cast.
 DRIVER_MEMORY = "3g"
 SHUFFLE_PARTITIONS = 4
+# For the environment of whoever starts a cluster for minutes: it would spend a third of its CPU on optimising code.
+SHORT_LIVED = ("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 PATIENCE_SECONDS = 180.0
 
 

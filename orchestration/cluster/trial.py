@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from ingestion.settings import Settings, settings
-from orchestration.cluster.loopback import environment_of, loopback
+from orchestration.cluster.loopback import SHORT_LIVED, environment_of, loopback
 from orchestration.logical_time import last_as_of
 from orchestration.resources import LEASHED, dbt_project
 from orchestration.warehouse.engines import built, load
@@ -32,6 +32,7 @@ def main() -> int:
     house = settings()
     with read_copy(house.published):  # says what to do when there is none
         as_of = last_as_of(house)
+    os.environ.setdefault(*SHORT_LIVED)
     with (
         TemporaryDirectory(prefix="trial-") as folder,
         loopback(Path(folder, "cluster")) as running,

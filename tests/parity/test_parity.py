@@ -10,10 +10,13 @@ from tests.integration.clusters import on_sail, sail
 from tests.parity import landings
 from tests.parity.twins import Twins
 
+# One whose marks say how far it has read, and one that has none and is never built anew.
+TORN = ("staging.int_distinct_events", "identity.int_set_profiles")
+
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
-    """The cast: in two batches on Sail, the second with what was late; at once in the file."""
+    """The cast: in two batches on Sail, the second with what was late and after a kill; at once in the file."""
     folder = tmp_path_factory.mktemp("parity")
     home = Settings(home=folder / "home", sources_dir=ROOT / "sources")
     in_time, late = landings.batches()
@@ -23,6 +26,8 @@ def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
         made.build_there()
         landings.receive(home, late)
         landings.pull_extracts(home)
+        for table in TORN:
+            made.tear_there(table)
         made.build_there()
         made.build_here()
         yield made

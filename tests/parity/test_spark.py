@@ -1,14 +1,14 @@
 """Spark itself: a driver and two executors, each a process. Minutes of Java, so it is a proof and not part of CI."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from ingestion.settings import Settings
-from orchestration.cluster.loopback import loopback
+from orchestration.cluster.loopback import SHORT_LIVED, loopback
 from simulator.bulk import write_segments
 from tests import acceptance_data
 from tests.conftest import ROOT
@@ -24,22 +24,41 @@ EVENTS = 100_000
 Batch = Callable[[], None]
 
 
+@pytest.fixture(autouse=True)
+def _for_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(*SHORT_LIVED)
+
+
 def on_both(
-    folder: Path, home: Settings, as_of: datetime, *batches: Batch
+    folder: Path,
+    home: Settings,
+    as_of: datetime,
+    *batches: Batch,
+    killed_at: Sequence[str] = (),
 ) -> list[str]:
-    """What differs after each batch has been landed and computed on Spark, and all of them at once in the file."""
+    """What differs after each batch has been landed and computed on Spark, and all of them at once in the file.
+
+    With `killed_at`, runs over the last batch are killed first, each while one of these tables is replaced.
+    """
     with loopback(folder / "cluster", MASTER) as running:
         changes = {"target": "spark", "spark_remote": running.remote}
         twins = Twins(home, home.model_copy(update=changes), as_of)
         for land in batches:
             land()
+            for table in killed_at if land is batches[-1] else ():
+                twins.die_there(table)
             twins.build_there()
         twins.build_here()
         return twins.differences()
 
 
+# One whose marks say how far it has read, and one that has none and is never built anew.
+REPLACED = ("staging.int_distinct_events", "identity.int_set_profiles")
+
+
+@pytest.mark.parametrize("killed_at", [(), REPLACED], ids=["undisturbed", "killed"])
 def test_the_cast_and_a_shop_in_two_batches_are_the_same_on_spark(
-    tmp_path: Path,
+    tmp_path: Path, killed_at: Sequence[str]
 ) -> None:
     home = Settings(home=tmp_path / "home", sources_dir=ROOT / "sources")
     in_time, late = landings.batches()
@@ -51,7 +70,8 @@ def test_the_cast_and_a_shop_in_two_batches_are_the_same_on_spark(
         landings.receive(home, late)
         landings.pull_extracts(home)
 
-    assert on_both(tmp_path, home, landings.AS_OF, first, second) == []
+    found = on_both(tmp_path, home, landings.AS_OF, first, second, killed_at=killed_at)
+    assert found == []
 
 
 def test_a_larger_shop_is_the_same_on_spark(tmp_path: Path) -> None:

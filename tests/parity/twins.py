@@ -7,6 +7,8 @@ tests/end_to_end/platform.py; how a cluster is started, in tests/integration/clu
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from signal import SIGKILL
+from time import sleep
 
 import duckdb
 
@@ -14,9 +16,11 @@ from ingestion.settings import Settings
 from orchestration.cluster import loading as cluster_loading
 from orchestration.cluster.session import Cluster, cluster
 from orchestration.warehouse import loading
+from orchestration.warehouse.engines import built
+from orchestration.warehouse.publishing import publish
 from orchestration.warehouse.schema import SESSION
 from tests.conftest import ROOT
-from tests.dbt import dbt
+from tests.dbt import dbt, started, target
 from tests.end_to_end.platform import public_models
 
 # What Spark has no type of its own for is text there, as it was landed.
@@ -41,13 +45,53 @@ class Twins:
         self.here.warehouse.parent.mkdir(parents=True, exist_ok=True)
         self.dbt(*_BUILD, *more, there=True)
 
+    def refresh_there(self) -> None:
+        """Load, build, bring home and publish, as the job does."""
+        self.build_there()
+        dbt(
+            self.here.warehouse,
+            *("parse", "--quiet"),
+            as_of=self._as_of,
+            artifacts=True,
+            cluster=self.there,
+        )
+        built(self.there, target(self.there.target) / "manifest.json")
+        publish(self.there)
+
     def dbt(self, *arguments: str, there: bool = False) -> str:
         return dbt(
             self.here.warehouse,
             *arguments,
-            as_of=f"{self.as_of:%Y-%m-%dT%H:%M:%S}",
+            as_of=self._as_of,
             cluster=self.there if there else None,
         )
+
+    def die_there(self, replaced: str) -> None:
+        """Build on the cluster and be killed as soon as there is something to put in the place of a table."""
+        cluster_loading.load(self.there)
+        process = started(
+            self.here.warehouse,
+            *_BUILD,
+            as_of=self._as_of,
+            cluster=self.there,
+        )
+        with cluster(self.there) as connected:
+            while process.is_alive() and not connected.has(f"{replaced}__next"):
+                sleep(0.01)
+        process.kill()
+        process.join()
+        assert process.exitcode == -SIGKILL, f"{replaced} was not replaced"
+
+    def tear_there(self, replaced: str) -> None:
+        """What a kill leaves of a table that is being replaced: nothing of it, and whole beside it what takes its place."""
+        with cluster(self.there) as connected:
+            connected.execute(
+                f"create table {replaced}__next using parquet as select * from {replaced}"
+            )
+            connected.execute(
+                f"insert overwrite table {replaced} select * from {replaced}__next where 1 = 0"
+            )
+            assert connected.execute(f"select * from {replaced}").rows == []
 
     def differences(self) -> list[str]:
         """A sentence for each seed and public table that is not the same."""
@@ -57,6 +101,10 @@ class Twins:
                 for name in [*seeds(), *public_models()]
                 for sentence in compare(connection, connected, name)
             ]
+
+    @property
+    def _as_of(self) -> str:
+        return f"{self.as_of:%Y-%m-%dT%H:%M:%S}"
 
     def file(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(self.here.warehouse, read_only=True)

@@ -11,7 +11,8 @@
 
 {#
   Parquet knows no delete, and no statement may overwrite a table that it reads: what stays and what comes are put
-  together beside the table, which is then overwritten.
+  together beside the table, which is then overwritten. A table beside another is there only when it is whole, and goes
+  last, so after a kill it says what the other was about to become.
 #}
 {% macro spark__replace_keys(target, rows, columns, touched, key) -%}
     {%- set keys = [key] if key is string else key -%}
@@ -26,6 +27,29 @@
     {%- endcall -%}
     {%- do run_statement('insert overwrite table ' ~ target ~ ' select ' ~ columns ~ ' from ' ~ scratch('next')) -%}
     drop table if exists {{ scratch('next') }}
+{%- endmacro %}
+
+{# Before a run: tables that a killed one was replacing become what it had put beside them. #}
+{% macro finish_replacing() -%}
+    {%- if execute -%}
+        {%- do adapter.dispatch('finish_replacing', 'millrace')() -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro duckdb__finish_replacing() -%}
+{%- endmacro %}
+
+{% macro spark__finish_replacing() -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' -%}
+        {%- set next = adapter.get_relation(node.database, node.schema, node.alias ~ '__next') -%}
+        {%- if next is not none -%}
+            {%- set torn = next.incorporate(path={'identifier': node.alias}) -%}
+            {%- do run_statement('drop table if exists ' ~ torn) -%}
+            {%- do run_statement('create table ' ~ torn ~ ' using ' ~ node.config.file_format ~ ' as select * from ' ~ next) -%}
+            {%- do adapter.cache_added(torn) -%}
+            {%- do adapter.drop_relation(next) -%}
+        {%- endif -%}
+    {%- endfor -%}
 {%- endmacro %}
 
 {# dbt-spark asks these two about an incremental model; it knows the strategies of DuckDB's adapter by no name. #}

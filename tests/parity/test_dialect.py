@@ -23,7 +23,7 @@ DIALECT = ROOT / "dbt_project/macros/dialect"
 RATIO = ROOT / "dbt_project/macros/ratio.sql"
 BY_MODELS = {
     *("append_scratch", "create_scratch_as", "scratch"),
-    *("replace_keys", "finish_replacing"),
+    *("replace_keys", "finish_replacing", "contract_components"),
     *("create_table_of_models", "replace_rows_of_model", "rows_of_model"),
     *("column_type", "text_literal", "column_as_json", "identifiers_text"),
     *("identifier_of_type", "nfc"),

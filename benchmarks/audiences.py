@@ -32,6 +32,7 @@ from orchestration.audience.rules import Rule
 from orchestration.warehouse.schema import SESSION
 
 AUDIENCES = 50
+REGISTER = "int_audiences_evaluated"
 NOW = datetime.fromisoformat(AS_OF)
 DAYS = ("7 days", "14 days", "30 days", "60 days", "90 days")
 
@@ -137,16 +138,23 @@ def _prepare(folder: Path, profiles: int) -> None:
 
 
 def _register(texts: list[str]) -> str:
-    """What int_audiences_evaluated does: each audience is a view, and all of them are written into one table."""
+    """As dbt builds int_audiences_evaluated: each audience is a view, and all of them are written into one table."""
     views = [
         f"create or replace view audience_{number} as {rendered(text, NOW)}"
         for number, text in enumerate(texts)
     ]
     members = " union all ".join(
-        f"select 'n{number}' as audience_name, profile_id, '' as instance_key, '{{}}' as attributes from audience_{number}"
+        f"select 'n{number}' as audience_name, profile_id, '' as instance_key, json_object() as attributes from audience_{number}"
         for number in range(len(texts))
     )
-    return ";".join([*views, f"create or replace table evaluated as {members}"])
+    columns = ", ".join(map(_declared, fields.declared(REGISTER)["columns"]))
+    table = f"create or replace table evaluated ({columns})"
+    return ";".join([*views, table, f"insert into evaluated {members}"])
+
+
+def _declared(column: dict[str, Any]) -> str:
+    constraints = [each["expression"] for each in column.get("constraints", [])]
+    return " ".join([column["name"], column["data_type"], *constraints])
 
 
 def _scan(text: str) -> str:

@@ -11,9 +11,14 @@ from dataclasses import dataclass, field
 import sqlglot
 from sqlglot import exp
 
+from orchestration.audience.conditions import parts_of
+from orchestration.audience.counting import is_known
+
 Truth = bool | None
 _COMMENTED = re.compile(r"^((?:-- .*\n)+)(\w+) as \($", re.MULTILINE)
 KEY = "profile_id"
+PEOPLE = "asked_people"
+"""Who is asked about, a relation that is there when a step is asked."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,8 @@ def _decides(query: exp.Select) -> bool:
 def _step(name: str, query: exp.Select, whole: exp.Query) -> Step:
     asked = query.copy()
     key = _key(asked)
+    if _starts_with_counted(asked, whole):
+        key = _asked_of_everybody(asked)
     reads = dict(_relations(asked))
     joined = [*_opened_joins(asked, key)]
     where = asked.args["where"].this if asked.args.get("where") else None
@@ -264,6 +271,39 @@ def _relations(query: exp.Select) -> Iterator[tuple[str, str]]:
     for table in tables:
         if isinstance(table, exp.Table):
             yield table.alias_or_name, table.name
+
+
+def _starts_with_counted(query: exp.Select, whole: exp.Query) -> bool:
+    """Whether a SELECT starts with a row for each person that a step has counted, and none is in without it."""
+    start, where = query.args["from_"].this.name, query.args.get("where")
+    groups = [cte.this.args.get("group") for cte in whole.ctes if cte.alias == start]
+    if where is None or [group and group.expressions for group in groups] != [
+        [exp.column(KEY)]
+    ]:
+        return False
+    parts = parts_of(where.this)
+    return is_known(start) in parts and any(
+        isinstance(each, exp.Binary)
+        and isinstance(each.this, exp.Column)
+        and each.this.table == start
+        for each in parts
+    )
+
+
+def _asked_of_everybody(query: exp.Select) -> exp.Expr:
+    """Make that SELECT ask of PEOPLE, so that every clause is told whoever has no row, too. Returns of whom a row is."""
+    start = query.args["from_"].this
+    known, key = exp.column(KEY, start.name), exp.column(KEY, PEOPLE)
+    is_counted = is_known(start.name)
+    parts = [each for each in parts_of(query.args["where"].this) if each != is_counted]
+    query.where(*parts, append=False, copy=False)
+    for join in query.args.get("joins") or []:
+        on = join.args["on"].transform(lambda each: key if each == known else each)
+        join.set("on", on)
+    query.from_(PEOPLE, copy=False)
+    first = exp.Join(this=start, side="LEFT", on=exp.EQ(this=key, expression=known))
+    query.set("joins", [first, *(query.args.get("joins") or [])])
+    return key
 
 
 def _opened_joins(query: exp.Select, key: exp.Expr) -> Iterator[exp.Expr]:

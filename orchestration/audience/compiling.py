@@ -1,7 +1,7 @@
 """Rule files → dbt models, readable and committed, the same thing afterwards as one written by hand.
 
-A condition that is no plain trait becomes a CTE that says what it alone is for; `final` joins them to everybody and
-asks. Words and their meanings are rules.py's business, layout is writing.py's, the yml beside it
+A condition that is no plain trait becomes a CTE that says what it alone is for; `final` joins them and asks. It begins
+with one without whose rows nobody is in, because joining everybody costs more than all the rest, else with everybody. Words and their meanings are rules.py's business, layout is writing.py's, the yml beside it
 describing.py's.
 """
 
@@ -24,11 +24,14 @@ from orchestration.audience.conditions import (
 from orchestration.audience.counting import (
     NONE,
     SINGLE,
+    asked_of_counted,
     came_after,
     counted_column,
     holds,
+    is_judged_by_time_alone,
     mean,
     named,
+    needed,
     rest_of,
     rows_of_kind,
     window_of,
@@ -56,11 +59,14 @@ from orchestration.audience.rules import (
     Rule,
     SampleRule,
     Step,
+    leaves,
 )
 from orchestration.audience.saying import said
 from orchestration.audience.standing import stood, stood_since
 from orchestration.audience.times import Duration, Moment
 from orchestration.audience.writing import Cte, imported, one_line, written
+
+EVERYBODY = {"profiles": "dim_profiles"}
 
 
 def compiled_model(name: str, rule: Rule) -> str:
@@ -75,20 +81,26 @@ class _Compiler:
         self.rule = rule
         self.placeholders = Placeholders()
         self.comparing = Comparing(self.placeholders)
-        self.imports: dict[str, str] = {"profiles": "dim_profiles"}
+        self.imports: dict[str, str] = {}
         self.steps: list[Cte] = []
         self.joined: dict[str, str] = {}  # what a CTE asks → its name
 
     def model(self, name: str) -> str:
         where = self._condition(self.rule.condition())
+        needs = None if self._asks_everybody() else needed(where)
+        if needs is None:
+            start, self.imports = "profiles", EVERYBODY | self.imports
+        else:
+            start, where = needs.table, asked_of_counted(where, needs)
         final = Cte(
             "final",
-            ["profiles.profile_id", *(f"profiles.{told}" for told in self.rule.tell)],
+            [f"{start}.profile_id", *(f"profiles.{told}" for told in self.rule.tell)],
             [
-                "profiles",
+                start,
                 *(
-                    f"left join {cte} on profiles.profile_id = {cte}.profile_id"
+                    f"left join {cte} on {start}.profile_id = {cte}.profile_id"
                     for cte in self.joined.values()
+                    if cte != start
                 ),
             ],
             None if where == exp.true() else where,
@@ -102,6 +114,13 @@ class _Compiler:
             + "\n"
             + ",\n\n".join(steps)
             + "\n\nselect * from final\n"
+        )
+
+    def _asks_everybody(self) -> bool:
+        """Whether traits are asked for or told, which all people have."""
+        asked = leaves(self.rule.condition())
+        return bool(self.rule.tell) or any(
+            isinstance(each, ProfileRule | SampleRule) for each in asked
         )
 
     def _condition(self, given: Condition) -> exp.Expr:
@@ -413,9 +432,13 @@ class _Compiler:
         if given.when and source.time:
             window = [*self.comparing.window(exp.column(source.time), given.when)]
             judged = [*window, *judged]
-        if given.take:
+        if given.take and is_judged_by_time_alone(given):
+            relation = f"{name}_{given.take}"
+            self._take_time(relation, source, given, kind_of_row)
+            kind_of_row = []
+        elif given.take:
             relation = f"{name}_placed"
-            self._place(relation, source, given, kind_of_row, said(given))
+            self._place(relation, source, given, kind_of_row)
             kind_of_row = [exp.EQ(this=exp.column("place"), expression=literal(1))]
         if isinstance(given, EventRule):
             # What came later came after the window's beginning too; saying so spares most of the comparing.
@@ -425,13 +448,19 @@ class _Compiler:
             judged += self._steps(name, relation, given, since)
         return relation, [*kind_of_row, *judged]
 
+    def _take_time(
+        self, name: str, source: Source, given: Counted, where: list[exp.Expr]
+    ) -> None:
+        """Of the first or last row only its time, which needs no order."""
+        chosen = "min" if given.take == "first" else "max"
+        columns = ["profile_id", f"{chosen}({source.time}) as {source.time}"]
+        cte = Cte(
+            name, columns, [source.relation], all_of(where), "profile_id", said(given)
+        )
+        self.steps.append(cte)
+
     def _place(
-        self,
-        name: str,
-        source: Source,
-        given: Counted,
-        where: list[exp.Expr],
-        comment: str,
+        self, name: str, source: Source, given: Counted, where: list[exp.Expr]
     ) -> None:
         direction = "asc" if given.take == "first" else "desc"
         order = ", ".join(f"{by} {direction}" for by in (source.time, *source.ties))
@@ -441,9 +470,10 @@ class _Compiler:
                 "row_number() over (\n            partition by profile_id\n            "
                 f"order by {order}\n        ) as place"
             )
-        self.steps.append(
-            Cte(name, ["*", place], [source.relation], all_of(where), comment=comment)
+        cte = Cte(
+            name, ["*", place], [source.relation], all_of(where), comment=said(given)
         )
+        self.steps.append(cte)
 
     def _steps(
         self,

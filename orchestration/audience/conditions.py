@@ -78,6 +78,11 @@ def _flat(parts: Iterable[exp.Expr], kind: type[exp.Connector]) -> Iterator[exp.
             yield part
 
 
+def parts_of(given: exp.Expr) -> list[exp.Expr]:
+    """What all has to hold."""
+    return [*given.flatten()] if isinstance(given, exp.And) else [given]
+
+
 def none_of(parts: Iterable[exp.Expr]) -> exp.Expr:
     """The logical complement: true also where what is denied is NULL."""
     found = any_of(parts)

@@ -16,6 +16,7 @@ from orchestration.audience.conditions import (
     any_of,
     interval,
     literal,
+    parts_of,
 )
 from orchestration.audience.rules import (
     Counted,
@@ -28,6 +29,7 @@ from orchestration.audience.rules import (
 )
 from orchestration.audience.times import Duration, Moment
 
+COUNTS = ("row_count", "distinct_count")  # those that are never missing
 SINGLE = Amount.model_validate({"at_least": 1})
 NONE = Amount.model_validate({"is": 0})
 _HOLDS: dict[str, Callable[[Any, Any], bool]] = {
@@ -38,6 +40,7 @@ _HOLDS: dict[str, Callable[[Any, Any], bool]] = {
     "more_than": operator.gt,
     "less_than": operator.lt,
 }
+_OPERATORS = {kind: _HOLDS[word] for word, kind in COMPARED.items()}
 # What the rest of a whole has to be.
 _MIRRORED = {
     "is_": "is_",
@@ -68,6 +71,32 @@ def counted_column(cte: str, column: str) -> exp.Expr:
     return exp.Coalesce(
         this=exp.column(column, cte), expressions=[exp.Literal.number(0)]
     )
+
+
+def needed(where: exp.Expr) -> exp.Column | None:
+    """The first column of a step without whose rows a condition cannot hold."""
+    for test in parts_of(where):
+        holds_for = _OPERATORS.get(type(test))
+        if holds_for and isinstance(test.this, exp.Coalesce):
+            number = test.expression
+            if number.is_number and not holds_for(0, number.to_py()):
+                assert isinstance(test.this.this, exp.Column)
+                return test.this.this
+    return None
+
+
+def asked_of_counted(where: exp.Expr, needed: exp.Column) -> exp.Expr:
+    """A condition as it is asked of the rows of a step that it needs: these are known to be there."""
+    step = needed.table
+    columns = [counted_column(step, name) for name in (*COUNTS, needed.name)]
+    present = where.transform(lambda node: node.this if node in columns else node)
+    return all_of([is_known(step), present])
+
+
+def is_known(relation: str) -> exp.Expr:
+    """Rows of nobody have no profile."""
+    profile = exp.column("profile_id", relation)
+    return exp.Not(this=exp.Is(this=profile, expression=exp.null()))
 
 
 def mean(cte: str, given: Amount) -> Iterable[exp.Expr]:
@@ -101,6 +130,13 @@ def rows_of_kind(given: Counted) -> Iterable[exp.Expr]:
                 yield exp.column("is_engaged")
         case SubscriptionRule(subscriptions="running"):
             yield exp.Not(this=exp.column("is_ended"))
+
+
+def is_judged_by_time_alone(given: Counted) -> bool:
+    """Whether nothing but the time of a row that was taken is asked for."""
+    is_measured = given.total or given.average or given.distinct
+    is_followed = isinstance(given, EventRule) and (given.then or given.not_then)
+    return not (given.where or is_measured or is_followed)
 
 
 def named(names: tuple[str, ...]) -> exp.Expr:

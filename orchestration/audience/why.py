@@ -15,6 +15,7 @@ import duckdb
 import sqlglot
 
 from orchestration.audience.clauses import (
+    PEOPLE,
     Clause,
     Group,
     Node,
@@ -33,7 +34,7 @@ WORDS = {"all": "all of", "any": "any of", "not": "not", "known": "known to be"}
 
 # How compiled models ask how many rows of a step a person has.
 _COUNTED = re.compile(
-    r"COALESCE\((\w+)\.(row_count|total|distinct_count), 0\) (>=|<=|>|<|=|<>) (\S+)"
+    r"(?:COALESCE\()?(\w+)\.(row_count|total|distinct_count)(?:, 0\))? (>=|<=|>|<|=|<>) (\d\S*)"
 )
 MEASURES = {
     "row_count": "rows of",
@@ -121,7 +122,10 @@ def _asked(
 ) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     count = len([*clauses(condition)])
-    asked = f"select * from ({sql}) as asked where profile_id in (select unnest(?))"
+    asked = (
+        f"with {PEOPLE} as (select unnest(?) as profile_id) "
+        f"select * from ({sql}) as asked where profile_id in (select profile_id from {PEOPLE})"
+    )
     for person, *told in connection.execute(asked, [list(people)]).fetchall():
         row = Row(tuple(told[:count]), dict(zip(values, told[count:], strict=True)))
         found.setdefault(person, []).append(row)

@@ -21,6 +21,7 @@ from dagster import AssetKey, AssetMaterialization, DagsterInstance
 
 from ingestion.collector.keys import KeyStore
 from ingestion.settings import Settings
+from orchestration.audience.rendering import relation_of
 from orchestration.identity.graph import links_of, path
 from orchestration.privacy import places
 from orchestration.privacy.carrying import carry_out
@@ -119,6 +120,20 @@ def test_every_pair_of_a_profile_is_explained_by_a_chain_of_evidence(told):
             way = path(links, a, b)
             assert way, (a, b)
             assert {end.key for link in way for end in (link.a, link.b)} <= members
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("fct_profile_events", "fct_orders", "fct_order_lines", "fct_sessions"),
+        *("fct_subscriptions", "fct_attribute_changes", "dim_consents"),
+    ],
+)
+def test_whoever_a_rule_can_count_something_of_is_a_profile(told, model):
+    """So a compiled audience need not ask who there is."""
+    counted = f"select distinct profile_id from {relation_of(model)} where profile_id is not null"
+    everybody = "select profile_id from profiles.dim_profiles"
+    assert told.query(f"{counted} and profile_id not in ({everybody})") == []
 
 
 @stories("events")

@@ -141,6 +141,23 @@ def test_whoever_has_no_row_at_all_is_told_so(shop):
     }  # fmt: skip
 
 
+def test_whoever_has_no_row_of_the_step_that_a_rule_begins_with_is_told_every_clause(
+    shop,
+):
+    connection, _ = shop
+    viewed = {"event": "viewed", "count": {"at_least": 2}}
+    rule = declared({"all": [viewed, {"none": [{"orders": "purchases"}]}]})
+    sql = rendered(compiled_model("tried", rule), AS_OF, oracle.relation)
+    assert "dim_profiles" not in sql
+    told = {
+        name: answers(connection, step, ["p_nobody"])["p_nobody"]
+        for name, step in taken_apart(sql).items()
+    }
+    said = "\n".join(Why("tried", "p_nobody", AS_OF, told).lines())
+    assert "✗ rows of events_1: at least 2   (found: 0)" in said
+    assert "✓ not\n      ✗ rows of orders_1: at least 1   (found: 0)" in said
+
+
 def test_macros_are_told_by_their_names(shop):
     connection, people = shop
     rule = {

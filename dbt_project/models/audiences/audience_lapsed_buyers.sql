@@ -11,27 +11,24 @@ members_of_contract_ending_unrenewed as (
 ),
 
 -- orders: purchases, when: {since: 2 years ago, before: 180 days ago}, take: last
-orders_1_placed as (
+orders_1_last as (
     select
-        *,
-        row_number() over (
-            partition by profile_id
-            order by ordered_at desc, order_id desc
-        ) as place
+        profile_id,
+        max(ordered_at) as ordered_at
     from orders
     where
         is_purchase
         and ordered_at < {{ as_of() }}
+    group by profile_id
 ),
 
 orders_1 as (
     select
         profile_id,
         count(*) as row_count
-    from orders_1_placed
+    from orders_1_last
     where
-        place = 1
-        and ordered_at >= {{ as_of() }} - interval '2' year
+        ordered_at >= {{ as_of() }} - interval '2' year
         and ordered_at < {{ as_of() }} - interval '180' day
     group by profile_id
 ),

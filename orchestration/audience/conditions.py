@@ -1,6 +1,6 @@
 """Comparisons of rule files as SQL expressions. A missing value makes a comparison NULL, which counts as false.
 
-Which rows and columns are compared is compiling.py's business. Whatever is Jinja in a model stands here as a
+Which rows and columns are compared is judging.py's business. Whatever is Jinja in a model stands here as a
 placeholder, because sqlglot knows no Jinja.
 """
 

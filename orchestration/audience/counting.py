@@ -1,6 +1,6 @@
 """Parts of the SQL that counts rows and asks how many there are: the same for every rule.
 
-Which steps a rule needs is compiling.py's business, comparisons of values conditions.py's.
+Which steps a rule needs is tallying.py's business, comparisons of values conditions.py's.
 """
 
 import operator

@@ -82,6 +82,13 @@ def kind_of(source: Source, name: str) -> str:
     raise ValueError(f"{source.model} has no field `{name}`; {hint}")
 
 
+def compared_as(source: Source, name: str) -> str:
+    """As kind_of, but days apart from times."""
+    if columns(source.model).get(name) == "date":
+        return "date"
+    return kind_of(source, name)
+
+
 def _kind(data_type: str) -> str | None:
     if data_type.startswith(("decimal", "bigint", "integer")):
         return "number"

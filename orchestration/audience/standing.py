@@ -1,7 +1,7 @@
 """Which changes of an attribute say what it was at a moment, and what it has been since one.
 
 Reads fct_attribute_changes, where a value holds from changed_at until superseded_at. What is compared with the value is
-compiling.py's business.
+attributes.py's business.
 """
 
 from collections.abc import Iterable

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -44,8 +45,19 @@ def _regular_expression(given: object) -> object:
     return given
 
 
+def _takes_time(given: Duration) -> Duration:
+    """Raises ValueError with a sentence."""
+    if given.number == 0:
+        raise ValueError(
+            f"nothing happens within {given}; write `1 {given.unit}`, for example"
+        )
+    return given
+
+
 _OF_ONE_ENGINE = re.compile(r"\\|\(\?|\[\[|&&|[*+?}]\+")
 Length = Annotated[Duration, BeforeValidator(parse_duration)]
+# Of a window or a period: nothing happens within no time.
+Span = Annotated[Duration, BeforeValidator(parse_duration), AfterValidator(_takes_time)]
 Instant = Annotated[Moment, BeforeValidator(parse_moment)]
 # Nothing is read as what it is not: "30" is a text.
 Number = Annotated[StrictInt | Annotated[Decimal, Strict()], BeforeValidator(_number)]
@@ -107,9 +119,9 @@ class Window(Part):
     Without a word for the end (`last`, `next`, `until`, `before`, `on`), rows at or after as_of do not count.
     """
 
-    last: Length | None = None
+    last: Span | None = None
     """At most so long before as_of, exactly so long included; before as_of itself."""
-    next: Length | None = None
+    next: Span | None = None
     """From as_of, itself included, to so long after it, not included."""
     since: Instant | None = None
     """At that time or later."""
@@ -121,6 +133,12 @@ class Window(Part):
     """Earlier than that time."""
     on: Instant | None = None
     """On the day, in UTC, of that time."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if type(self) is Window and not self.said():
+            raise ValueError("says no time: write `{last: 30 days}`, for example")
+        return self
 
     @property
     def has_end(self) -> bool:

@@ -82,6 +82,15 @@ def kind_of(source: Source, name: str) -> str:
     raise ValueError(f"{source.model} has no field `{name}`; {hint}")
 
 
+def values(source: Source, name: str) -> list[str]:
+    """All that a column can be, where the test beside it says so; empty where it may be anything."""
+    column = next(c for c in declared(source.model)["columns"] if c["name"] == name)
+    for test in column.get("data_tests", []):
+        if isinstance(test, dict) and "accepted_values" in test:
+            return [*test["accepted_values"]["arguments"]["values"]]
+    return []
+
+
 def compared_as(source: Source, name: str) -> str:
     """As kind_of, but days apart from times."""
     if columns(source.model).get(name) == "date":

@@ -190,6 +190,8 @@ def _sentence(detail: ErrorDetails) -> str:
             f"{field} is {detail['input']!r}, which is no number; for texts there is `is`, "
             "for times `since`, `until`, `last` and their like"
         )
+    if detail["type"] in ("too_short", "string_too_short"):
+        return f"{field} is empty"
     if detail["type"] == "extra_forbidden":
         return f"{field} is unknown; {_nearest(path)}"
     if detail["type"] == "missing":

@@ -3,6 +3,7 @@
 What the form is, is rules.py's business; files are loading.py's.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -35,6 +36,8 @@ from orchestration.audience.rules import (
 EQUAL = ("is_", "is_not", "in_", "not_in")
 TEXTUAL = ("contains", "starts_with", "ends_with", "matches")
 TIMELY = (*Window.model_fields, "anniversary")
+CURRENCIES = ("currency", "main_currency")
+CURRENCY = re.compile("[A-Z]{3}")
 NUMERIC = ("at_least", "at_most", "more_than", "less_than")
 
 
@@ -190,8 +193,33 @@ def _comparison(source: Source, name: str, given: Comparison) -> Iterator[str]:
         kind = fields.kind_of(source, name)
     except ValueError as error:
         yield str(error)
-    else:
-        yield from _operands(kind, f"`{name}`", given)
+        return
+    yield from _operands(kind, f"`{name}`", given)
+    if kind == "text" and not given.ignoring_case:
+        for word, value in given.said(Comparison).items():
+            if word in EQUAL:
+                operands = value if isinstance(value, tuple) else (value,)
+                yield from _impossible(source, name, operands)
+
+
+def _impossible(
+    source: Source, name: str, operands: Collection[object]
+) -> Iterator[str]:
+    """A currency is written in capitals, and some columns have few values."""
+    known = fields.values(source, name)
+    for operand in operands:
+        if not isinstance(operand, str):
+            continue
+        if name in CURRENCIES and not CURRENCY.fullmatch(operand):
+            yield f"`{name}` is never `{operand}`; write the code of ISO 4217, such as `EUR`"
+        if known and operand not in known:
+            near = get_close_matches(operand, known, n=1, cutoff=0.4)
+            hint = (
+                f"did you mean `{near[0]}`?"
+                if near
+                else f"there are {', '.join(known)}"
+            )
+            yield f"`{name}` is never `{operand}`; {hint}"
 
 
 # kind → the words that fit it beside `exists`, and the types of what it can be compared with.

@@ -23,9 +23,9 @@ from pydantic import (
 from orchestration.audience.comparisons import (
     Amount,
     Comparison,
-    Length,
     Number,
     Part,
+    Span,
     Text,
     Window,
 )
@@ -96,7 +96,7 @@ class Measure(Amount):
 class Regularly(Amount):
     """In how many of the last periods, which end at as_of one before the other. Like `last`, each includes its beginning only."""
 
-    every: Length
+    every: Span
     """The length of a period."""
     of_last: Annotated[StrictInt, Field(ge=1, le=60)]
     """How many periods are looked at."""
@@ -114,7 +114,7 @@ class Step(Part):
 
     event: "EventNames"
     where: tuple["Filter", ...] = ()
-    within: Length | None = None
+    within: Span | None = None
     """At most so long after the event before it, exactly so long included."""
     same: tuple[Text, ...] = ()
     """Fields that have the same value as at the event before it; a missing value is the same as nothing."""
@@ -125,6 +125,8 @@ class Step(Part):
 def _names(given: object) -> object:
     """One name or several. Raises ValueError with a sentence about one that was written as it was sent."""
     names = (given,) if isinstance(given, str) else given
+    if given in ("", []) or (isinstance(given, list) and "" in given):
+        raise ValueError("names no event: write its canonical name, or `any`")
     for name in names if isinstance(names, list | tuple) else ():
         if isinstance(name, str) and not re.fullmatch(r"[a-z0-9_]+", name):
             canonical = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
@@ -195,7 +197,7 @@ class AttributeRule(Comparison):
     ENOUGH = ("changed",)
 
     attribute: Text
-    for_: Length | None = Field(None, alias="for")
+    for_: Span | None = Field(None, alias="for")
     """The comparison has held without a break for at least so long, exactly so long included."""
     changed: Window | None = None
     """When what stands came: a value, or that it was removed."""

@@ -121,4 +121,6 @@ def test_what_the_random_rules_say_is_allowed():
     pick = random.Random(7)
     for _ in range(200):
         rule = declared(make_rule(pick))
-        assert [*mistakes(rule, "tried", known={"others"})] == []
+        # They ask for texts that a column never holds, too, which is told and evaluated all the same.
+        told = mistakes(rule, "tried", known={"others"})
+        assert [each for each in told if " is never `" not in each] == []

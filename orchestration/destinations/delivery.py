@@ -182,7 +182,7 @@ class _Run:
 
     def _are_held(self, changes: Sequence[ActivationChange]) -> bool:
         """Whether guards hold anything: somebody may have approved this very plan."""
-        if not self._known.held_by and not any(c.is_blocked for c in changes):
+        if not self._known.held_by and not any(map(attrgetter("is_blocked"), changes)):
             return False
         return plan_hash(c.op_id for c in changes) not in self._known.approvals
 

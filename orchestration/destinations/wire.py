@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from http.client import HTTPException, HTTPResponse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -123,12 +123,34 @@ class Wire:
         return made
 
 
+class _AtOnce(HTTPConnection):
+    """Sends head and body of a request together. One after the other they wake the receiver twice."""
+
+    _held: list[bytes] | None = None
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._held = []
+        super().request(*args, **kwargs)
+        whole, self._held = b"".join(self._held), None
+        self.send(whole)
+
+    def send(self, data: Any) -> None:
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held.append(data)
+
+
+class _AtOnceSecured(_AtOnce, HTTPSConnection):
+    """The same over TLS."""
+
+
 def _connection(target: Checked, connect_seconds: float) -> HTTPConnection:
     """To the checked address; TLS by the name that was asked for."""
     url = target.url
     if url.scheme != "https":
-        return HTTPConnection(url.host, url.port or 80, timeout=connect_seconds)
-    return HTTPSConnection(
+        return _AtOnce(url.host, url.port or 80, timeout=connect_seconds)
+    return _AtOnceSecured(
         url.host,
         url.port or 443,
         timeout=connect_seconds,

@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+DEVELOPING := --constraint constraints.txt --editable '.[dev]'
 export DAGSTER_DISABLE_TELEMETRY := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := 0
 
@@ -14,10 +15,11 @@ install: .venv/.installed  ## install into .venv (the others do it by themselves
 
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Millrace needs Python 3.11 or newer: make PYTHON=python3.12 …")'
-	@echo "Installing into .venv (about two minutes the first time) …"
-	@# An old pip reads the metadata of everything for every package, and takes twice as long.
-	@$(PYTHON) -m venv --upgrade-deps .venv >/dev/null
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo "Installing into .venv (about a minute the first time) …"
+	@# uv takes a tenth of pip's time, but knows nothing of an index that pip was told of: then pip does it.
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(DEVELOPING) || $(BIN)/pip install --quiet $(DEVELOPING)
 	@touch $@
 
 demo: install    ## a small shop through the whole platform: events in, audience deltas out

@@ -11,13 +11,13 @@
 {%- endmacro %}
 
 {% macro duckdb__contract_components(edges, use) -%}
-    {%- if count_scratch(edges) > var('components_in_memory') -%}
-        {%- call(components) contract_in_rounds(edges) -%}{%- do use(components) -%}{%- endcall -%}
-    {%- else -%}
+    {%- if 0 < count_scratch(edges) <= var('components_in_memory') -%}
         {%- do use(
             'select unnest(components, recursive := true)'
             ~ ' from (select connected_components(list(node_a), list(node_b)) as components from ' ~ scratch(edges) ~ ')'
         ) -%}
+    {%- else -%}
+        {%- call(components) contract_in_rounds(edges) -%}{%- do use(components) -%}{%- endcall -%}
     {%- endif -%}
 {%- endmacro %}
 

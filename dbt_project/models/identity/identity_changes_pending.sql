@@ -10,6 +10,16 @@ identity_edges as (select * from {{ ref('int_identity_edges') }}),
 
 identifier_rules as (select * from {{ ref('int_identifier_rules') }}),
 
+-- All identifiers are compared, by as little of them as that takes.
+differing as (
+    select
+        identifiers.identifier_id,
+        ledger.profile_id as previous_profile_id
+    from identifiers
+    left join ledger on identifiers.identifier_id = ledger.identifier_id
+    where ledger.profile_id is null or ledger.profile_id <> identifiers.profile_id
+),
+
 changed as (
     select
         identifiers.identifier_id,
@@ -17,10 +27,9 @@ changed as (
         identifiers.identifier_value,
         identifiers.first_record_id,
         identifiers.profile_id,
-        ledger.profile_id as previous_profile_id
-    from identifiers
-    left join ledger on identifiers.identifier_id = ledger.identifier_id
-    where ledger.profile_id is null or ledger.profile_id <> identifiers.profile_id
+        differing.previous_profile_id
+    from differing
+    inner join identifiers on differing.identifier_id = identifiers.identifier_id
 ),
 
 new_profiles as (select distinct profile_id from changed),

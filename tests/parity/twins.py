@@ -77,7 +77,7 @@ class Twins:
         )
         with cluster(self.there) as connected:
             while process.is_alive() and not connected.has(f"{replaced}__next"):
-                sleep(0.01)
+                sleep(0.05)  # each question costs the driver as much as a small job
         process.kill()
         process.join()
         assert process.exitcode == -SIGKILL, f"{replaced} was not replaced"

@@ -16,10 +16,10 @@ install: .venv/.installed  ## install into .venv (the others do it by themselves
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Millrace needs Python 3.11 or newer: make PYTHON=python3.12 …")'
 	@echo "Installing into .venv (about a minute the first time) …"
-	@# uv takes a tenth of pip's time, but knows nothing of an index that pip was told of: then pip does it.
+	@# uv takes a tenth of pip's time, but does not look where pip was told to look: what it cannot find, pip installs.
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(DEVELOPING) || $(BIN)/pip install --quiet $(DEVELOPING)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt uv && \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(DEVELOPING) || $(BIN)/pip install --quiet $(DEVELOPING)
 	@touch $@
 
 demo: install    ## a small shop through the whole platform: events in, audience deltas out

@@ -44,7 +44,7 @@ prove: install   ## the long proofs: every crash point, many seeds
 parity: install  ## the same models on Sail, which speaks Spark Connect: every public table compared with DuckDB's
 	@$(BIN)/pytest tests/parity -m "not prove"
 
-parity-spark: install ## the same on Spark itself, with more data (wants Java 17; an hour)
+parity-spark: install ## the same on Spark itself, with more data and with kills (wants Java 17; an hour and a half)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt pyspark
 	@$(BIN)/pytest tests/parity -m spark
 

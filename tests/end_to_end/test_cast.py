@@ -125,14 +125,15 @@ def test_every_pair_of_a_profile_is_explained_by_a_chain_of_evidence(told):
 @pytest.mark.parametrize(
     "model",
     [
-        *("fct_profile_events", "fct_orders", "fct_order_lines", "fct_sessions"),
-        *("fct_subscriptions", "fct_attribute_changes", "dim_consents"),
+        *("fct_profile_events", "fct_orders", "fct_sessions"),
+        *("fct_attribute_changes", "dim_consents"),
     ],
 )
 def test_whoever_a_rule_can_count_something_of_is_a_profile(told, model):
     """So a compiled audience need not ask who there is."""
     counted = f"select distinct profile_id from {relation_of(model)} where profile_id is not null"
     everybody = "select profile_id from profiles.dim_profiles"
+    assert told.query(counted)
     assert told.query(f"{counted} and profile_id not in ({everybody})") == []
 
 

@@ -8,9 +8,7 @@ import yaml
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 
 
-def test_every_var_that_a_model_reads_is_a_rule_but_the_logical_time_and_the_thresholds_of_health() -> (
-    None
-):
+def test_every_var_that_changes_what_a_model_says_is_a_rule() -> None:
     declared = set(yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"])
     marks = (PROJECT / "macros/incremental/marks.sql").read_text()
     body = marks.split("macro rule_vars()")[1].split("endmacro")[0]

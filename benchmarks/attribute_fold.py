@@ -27,9 +27,11 @@ TRAITS_PER_EVENT = 5
 EVENTS_PER_VISIT = 5
 VISITS_PER_PERSON = 4
 FOLD = (
-    *("int_attribute_steps", "int_attribute_lists", "int_attribute_unions"),
-    *("int_attribute_choices", "fct_attribute_changes"),
+    *("int_known_paths", "int_attribute_statements", "int_attribute_steps"),
+    *("int_attribute_lists", "int_attribute_unions", "int_attribute_choices"),
+    "fct_attribute_changes",
 )
+STORED = ("int_known_paths", "int_attribute_steps", "fct_attribute_changes")
 KEPT = (
     *("int_touched_origins", "int_touched_profiles", "int_record_traits"),
     *("int_profile_observations", *FOLD),
@@ -94,10 +96,7 @@ def fold(folder: Path, observations: int, runs: int) -> Figure:
     dbt(folder, "compile", "--full-refresh", "--select", *FOLD)
     observed = "select * from profiles.int_profile_observations"
     _statements(folder, {"profiles.observed": observed})
-    compiled = {
-        f"profiles.{name}": _sql(folder, name)
-        for name in ("int_attribute_steps", "fct_attribute_changes")
-    }
+    compiled = {f"profiles.{name}": _sql(folder, name) for name in STORED}
     subject, limit, ratios = compare(
         lambda: _statements(folder, compiled),
         lambda: _statements(folder, {"profiles.latest": LATEST}),

@@ -12,7 +12,7 @@
 
 with
 
-steps as (select * from {{ ref('int_attribute_steps') }}),
+statements as (select * from {{ ref('int_attribute_statements') }}),
 
 lists as (select * from {{ ref('int_attribute_lists') }}),
 
@@ -20,19 +20,24 @@ unions as (select * from {{ ref('int_attribute_unions') }}),
 
 choices as (select * from {{ ref('int_attribute_choices') }}),
 
+-- Saying the same again says nothing.
 plain_changes as (
     select
         profile_id,
         path,
-        step_number,
+        cast(step_number as bigint) as step_number,
         previous_value as old_value,
         value as new_value,
-        occurred_at,
+        occurred_at as changed_at,
         source_id,
         record_id,
-        rule
-    from steps
-    where is_plain
+        rule,
+        lead(occurred_at) over (
+            partition by profile_id, path, is_plain
+            order by step_number asc
+        ) as superseded_at
+    from statements
+    where is_plain and value is distinct from previous_value
 ),
 
 folded as (
@@ -60,14 +65,7 @@ with_old_value as (
     from folded
 ),
 
-changes as (
-    select * from plain_changes
-    union all
-    select * from with_old_value
-    where new_value is distinct from old_value
-),
-
-final as (
+folded_changes as (
     select
         profile_id,
         path,
@@ -82,7 +80,14 @@ final as (
             partition by profile_id, path
             order by step_number asc
         ) as superseded_at
-    from changes
+    from with_old_value
+    where new_value is distinct from old_value
+),
+
+final as (
+    select * from plain_changes
+    union all
+    select * from folded_changes
 )
 
 select * from final

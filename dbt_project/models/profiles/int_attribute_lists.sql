@@ -4,7 +4,7 @@ with
 
 steps as (
     select * from {{ ref('int_attribute_steps') }}
-    where rule = 'fold' and not is_plain
+    where rule = 'fold'
 ),
 
 -- The list that scalars are appended to at this step: the last one of the segment.

@@ -17,7 +17,8 @@ observations as (
 ),
 
 -- Paths of which one lies within the other, both ways: a value at one of them cannot
--- stand beside a value at the other.
+-- stand beside a value at the other. Both begin with the same name, by which they are
+-- found.
 rival_paths as (
     select
         paths.path,
@@ -25,8 +26,11 @@ rival_paths as (
     from known_paths as paths
     inner join known_paths as rivals
         on
-            left(rivals.path, length(paths.path) + 1) = paths.path || '.'
-            or left(paths.path, length(rivals.path) + 1) = rivals.path || '.'
+            split_part(paths.path, '.', 1) = split_part(rivals.path, '.', 1)
+            and (
+                left(rivals.path, length(paths.path) + 1) = paths.path || '.'
+                or left(paths.path, length(rivals.path) + 1) = rivals.path || '.'
+            )
 ),
 
 -- The rivals that a profile really holds; most profiles hold none.

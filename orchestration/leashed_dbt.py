@@ -20,6 +20,8 @@ PR_SET_PDEATHSIG = 1
 # How far dbt steps back for whoever else wants the processor. Valid: 0 (not at all) to 19.
 NICENESS = 5
 HELD = 100
+# dbt-spark asks every session for a metastore, which is the server's to choose; pyspark says so each time it connects.
+UNHEARD = "ignore:Failed to set spark.sql.catalogImplementation:UserWarning"
 ONE_NAME = f"/proc/self/fd/{HELD}/millrace.duckdb"
 
 
@@ -34,4 +36,6 @@ if __name__ == "__main__":
     os.nice(NICENESS)
     warehouse = Path(os.environ["MILLRACE_WAREHOUSE"])
     os.environ["MILLRACE_WAREHOUSE"] = hold_folder(warehouse)
+    told = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = f"{told},{UNHEARD}" if told else UNHEARD
     os.execvp("dbt", ["dbt", *sys.argv[1:]])

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.attribute_fold import FOLD, STORED
 from benchmarks.harness import AS_OF, Figure, Usage, dbt, measure, module
 from benchmarks.identity import PLAIN, project
 from ingestion.settings import Settings, settings
@@ -55,15 +56,6 @@ select
     false as is_withdrawn
 from (select id as n from range({observations}))
 """
-FOLD = {
-    "int_known_paths": "table",
-    "int_attribute_statements": "view",
-    "int_attribute_steps": "table",
-    "int_attribute_lists": "view",
-    "int_attribute_unions": "view",
-    "int_attribute_choices": "view",
-    "fct_attribute_changes": "table",
-}
 BY_HAND = """
 with said as (
     select
@@ -215,10 +207,10 @@ def _components_by_hand(connected: Cluster) -> None:
 def _fold(connected: Cluster, compiled: Mapping[str, str]) -> None:
     """As dbt would: views where the models are views."""
     for name, sql in compiled.items():
-        if FOLD[name] == "view":
-            connected.execute(f"create or replace view profiles.{name} as {sql}")
-        else:
+        if name in STORED:
             _write(connected, {f"profiles.{name}": sql})
+        else:
+            connected.execute(f"create or replace view profiles.{name} as {sql}")
 
 
 def _write(connected: Cluster, queries: Mapping[str, str]) -> None:

@@ -20,8 +20,8 @@ unions as (select * from {{ ref('int_attribute_unions') }}),
 
 choices as (select * from {{ ref('int_attribute_choices') }}),
 
--- Saying the same again says nothing. The successor is sought in the partitions that the
--- statements came in, which moves no row.
+-- Saying the same again says nothing. The successor is sought in the partitions that
+-- the statements came in, which moves no row.
 plain_changes as (
     select
         profile_id,

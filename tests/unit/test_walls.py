@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.dbt import dbt, target
 from tests.unit import walls
+from tests.unit.portable import CONSTRUCTS, INSTEAD, SPELLINGS
 from tests.unit.walls import Manifest
 
 PYTHON_FILES = sorted(
@@ -140,47 +142,56 @@ def test_a_model_that_knows_the_target_is_caught(manifest: Manifest, code: str) 
     assert list(walls.no_model_knows_the_target(_with_code(manifest, code)))
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "json_extract_string(properties, '$.a')",
-        "get_json_object(properties, '$.a')",
-        "properties ->> 'a'",
-        "unnest(items)",
-        "value::bigint",
-        "row_number() over () as n qualify n = 1",
-        "list_filter(items, lambda x: x > 1)",
-        "epoch_us(a)",
-    ],
-)
-def test_engine_language_outside_the_dialect_is_caught(
-    manifest: Manifest, code: str
-) -> None:
-    planted = _with_code(manifest, code)
-    assert any(
-        found.startswith("int_profiles ")
-        for found in walls.engines_are_named_in_the_dialect_only(planted)
+def test_an_engine_named_outside_the_dialect_is_caught(manifest: Manifest) -> None:
+    planted = _with_code(manifest, "'Spark' as engine")
+    assert "int_profiles names an engine: Spark" in list(
+        walls.engines_are_named_in_the_dialect_only(planted)
     )
 
 
 @pytest.mark.parametrize(
     ("code", "instead"),
     [
-        ("epoch_us(a) as b", "use {{ epoch_micros(…) }}"),
+        ("epoch_us(a) as b", "{{ epoch_micros(…) }}"),
         ("json_extract_string(a, '$.b')", "{{ json_text(…) }}"),
-        ("sha256(a) as b", "use {{ sha256_hex(…) }}"),
-        ("regexp_matches(a, 'x')", "use {{ matches(…) }}"),
-        ("strptime(a, '%Y')", "give it a macro in macros/dialect"),
+        ("get_json_object(a, '$.b')", "{{ json_text(…) }}"),
+        ("sha256(a) as b", "{{ sha256_hex(…) }}"),
+        ("regexp_matches(a, 'x')", "{{ matches(…) }}"),
+        ("strptime(a, '%Y')", "{{ moment(…) }}"),
+        ("date_diff('day', a, b)", "{{ days_between(…) }}"),
+        ("list_filter(items, lambda x: x > 1)", "{{ each(…) }}"),
         ("concat(a, b)", "concat, which one engine lacks or reads otherwise"),
-        ("string_agg(a)", "give it a macro"),
-        ("a[1] as b", "a[1]: nth"),
+        ("string_agg(a)", "array_sort(array_agg(…))"),
+        ("ifnull(a, b)", "coalesce(…)"),
+        ("substr(a, 1, 2)", "instead: substring(…)"),
+        ("levenshtein(a, b)", "a macro of its own in macros/dialect"),
+        ("now() as b", "{{ as_of() }}"),
+        ("current_date as b", "{{ as_of() }}"),
+        ("uuid() as b", "nothing of chance"),
+        (
+            "a[1] as b",
+            "a[1], which one engine refuses or reads otherwise; instead: {{ nth",
+        ),
+        ("[1, 2] as b", "{{ list_of_one(…) }}"),
+        ("{'a': 1} as b", "{{ json_object_of(…) }}"),
+        ("a ->> 'b'", "{{ json_text(…) }}"),
+        ("a::bigint", "cast(… as …)"),
+        ("cast(a as text)", "{{ dbt.type_string() }}"),
+        ("cast(a as hugeint)", "cast(… as bigint)"),
+        ("cast(a as timestamptz)", "cast(… as timestamp), which is UTC"),
+        ("a at time zone 'UTC'", "{{ local_time(…) }}"),
+        ("extract(dow from a)", "extract of year"),
+        ("a // 2", "floor"),
+        ("a ** 2", "pow(…)"),
+        ("a ~ 'x'", "{{ matches(…) }}"),
+        ("row_number() over () as n qualify n = 1", "number the rows in a subquery"),
         ("* exclude (a)", "name the columns"),
-        ("cast(a as date)::text", "cast(… as …)"),
         ("2 as b from t anti join u on 1 = 1", "a left join"),
         ("array_agg(a order by b)", "array_sort(array_agg(…))"),
-        ("last_value(a ignore nulls) over ()", "last_known"),
+        ("lag(a ignore nulls) over ()", "{{ last_known(…) }}"),
         (r"replace(a, '\d', '')", "no backslash"),
-        ("b.b from t cross join unnest(a) as b (b)", "each or each_leaf"),
+        ("b.b from t cross join unnest(a) as b (b)", "{{ each(…) }}"),
+        ("2 as b from t using sample 10", "nothing of chance"),
         ("2 as b from t {{ each('t.c', 'd') }} where d.d = 1", "in the next step"),
         (
             "2 as b from t {{ each('t.c', 'd') }} left join u on 1 = 1",
@@ -199,12 +210,36 @@ def test_what_one_engine_alone_understands_is_told_with_what_to_write_instead(
     assert any(s.startswith("int_profiles ") and instead in s for s in told), told
 
 
-def test_engine_language_in_a_comment_is_allowed(manifest: Manifest) -> None:
-    planted = _with_code(manifest, "2 as two -- not unnest(items)")
-    assert not any(
-        found.startswith("int_profiles ")
-        for found in walls.engines_are_named_in_the_dialect_only(planted)
-    )
+@pytest.mark.parametrize(
+    "code",
+    [
+        "2 as two -- not unnest(items)",
+        "'a -> b // c [1] ** {''d''}' as b",
+        "{{ json_text('a', '$.b[0]') }} as c",
+        "{{ json_texts('a', ['$.b', '$.c']) }} as c",
+        "extract(hour from a) as b",
+        "a + interval '30' day as b",
+        "cast(a as decimal(18, 2)) as b",
+    ],
+)
+def test_what_both_engines_understand_is_let_through(
+    manifest: Manifest, code: str
+) -> None:
+    planted = _with_code(manifest, code)
+    told = [
+        *walls.engines_are_named_in_the_dialect_only(planted),
+        *walls.functions_are_known_to_both_engines(planted),
+        *walls.constructs_are_known_to_both_engines(planted),
+    ]
+    assert told == []
+
+
+def test_advice_names_macros_that_are_there(manifest: Manifest) -> None:
+    advice = [*INSTEAD.values(), *CONSTRUCTS.values(), *SPELLINGS.values()]
+    named = set(re.findall(r"{{ (?!dbt\.)(\w+)\(", " ".join(advice)))
+    macros = {m["name"] for m in manifest["macros"].values()}
+    assert named
+    assert named <= macros
 
 
 @pytest.mark.parametrize(

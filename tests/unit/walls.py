@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.unit.portable import CONSTRUCTS, INSTEAD, PORTABLE, SPELLINGS, WORDS
+
 Manifest = dict[str, Any]
 
 # A model may read its own layer and the ones before it. Layers of one number stand side by side.
@@ -27,60 +29,8 @@ LAYERS = {
 }
 PUBLIC = ("dim_", "fct_", "audience_")
 
-# What one engine has and the other lacks, or does differently, and every way to name an engine.
-ENGINE_WORDS = re.compile(
-    r"""(?<!dbt\.)\b(
-        json_extract\w* | json_each | json_tree | json_object | to_json | from_json | get_json_object
-        | json_keys | json_array_length | json_valid | json_type
-        | unnest | explode | posexplode | lateral\s+view
-        | list_\w+ | struct_pack | named_struct
-        | md5_number\w* | hash | sha256 | sha2 | xxhash64 | conv
-        | strptime | strftime | epoch\w* | date_diff | datediff | date_format | unix_timestamp
-        | regexp_matches | rlike | regexp_full_match | regexp_extract_all
-        | nfc_normalize | url_decode | try_url_decode | read_json | read_csv
-    )\s*\(
-    | ->> | ::\s*\w+ | \bqualify\b | \basof\b | \blambda\b | \busing\s+key\b | \bwith\s+recursive\b
-    | \bduckdb\b | \bspark\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-# Functions that mean the same on both engines; a model may call these and the project's macros, and no other.
-PORTABLE = set(
-    re.findall(
-        r"\w+",
-        """
-    abs any_value array_agg array_contains array_sort avg cast coalesce contains count date_trunc dense_rank extract
-    first_value flatten floor greatest lag lead least left length lower max median min nullif pow regexp_extract
-    regexp_replace replace round row_number split_part sqrt substring sum translate trim try_cast upper
-    """,
-    )
-)
-# What stands before a bracket and is no function: types, and the words of Jinja and dbt.
-WORDS = set(
-    re.findall(
-        r"\w+",
-        """
-    decimal varchar
-    call caller config env_var is_incremental join local_md5 map namespace range ref reject return run_query source statement var
-    """,
-    )
-)
+ENGINES = re.compile(r"\b(duckdb|spark)\b", re.IGNORECASE)
 CALL = re.compile(r"(?<![\w.])([a-z_]\w*)\(", re.IGNORECASE)
-# Ways of writing that one engine refuses or reads otherwise, and what to write instead.
-CONSTRUCTS = {
-    r"\bqualify\b": "number the rows in a subquery and ask there",
-    r"\b(asof|anti|semi)\s+join\b": "a left join and a look for NULL, or a subquery with in",
-    r"\bexclude\s*\(|\bselect\s+\*\s+except\b": "name the columns",
-    r"\bdistinct\s+on\b": "min_by, max_by or a numbered subquery",
-    r"\b(group|order)\s+by\s+all\b": "name the columns",
-    r"\bignore\s+nulls\b": "last_known or first_known",
-    r"array_agg\([^()]*\border\s+by\b": "array_sort(array_agg(…))",
-    r"\blateral\b|\bunnest\b|\bexplode\b": "each or each_leaf",
-    r"::\s*\w+": "cast(… as …)",
-    r"[\w)]\[[1-9]\d*\]": "nth",
-    r"'[^'\n]*\\(?!\")[^'\n]*'": "no backslash in a text: each engine reads it in its own way",
-    r"\{\{\s*each(_leaf)?\([^}]*,\s*'(?P<item>\w+)'\)\s*\}\}\s*where\b[^)]*?\b(?P=item)\.": "ask for the item in the next step: Sail does not know it in the WHERE beside",
-    r"\{\{\s*each(_leaf)?\([^}]*\}\}\s*(left|inner|cross|full|join)\b": "join in the next step: on Spark nothing comes after each",
-}
 TARGET = re.compile(r"\btarget\.(type|name|profile_name)\b|\badapter\.")
 STATEMENT = re.compile(r"{%-?\s*(\w+)\s*(.*?)-?%}", re.DOTALL)
 
@@ -182,16 +132,13 @@ def no_model_knows_the_target(manifest: Manifest) -> Iterator[str]:
 
 
 def engines_are_named_in_the_dialect_only(manifest: Manifest) -> Iterator[str]:
-    ours = {macro["name"] for macro in _macros(manifest)}
     for name, text in _texts(manifest).items():
-        for found in ENGINE_WORDS.finditer(text):
-            if found[1] in ours:
-                continue
-            yield f"{name} speaks one engine's language: {found.group().strip()}"
+        if found := ENGINES.search(text):
+            yield f"{name} names an engine: {found[0]}"
 
 
 def functions_are_known_to_both_engines(manifest: Manifest) -> Iterator[str]:
-    """What a model calls that is no macro of ours; the sentence names the macro in whose body it stands."""
+    """What a model calls that is no macro of ours, with what to write instead."""
     macros = {macro["name"] for macro in _macros(manifest)}
     macros |= {name.removeprefix("test_") for name in macros}
     spoken = {name.partition("__")[2] for name in macros if "__" in name}
@@ -199,32 +146,38 @@ def functions_are_known_to_both_engines(manifest: Manifest) -> Iterator[str]:
         for called in sorted({c.lower() for c in CALL.findall(code)}):
             if called in PORTABLE | WORDS | macros | spoken or _is_step(called, code):
                 continue
-            instead = [f"{{{{ {each}(…) }}}}" for each in _speakers(manifest, called)]
+            instead = INSTEAD.get(called) or _speakers(manifest, called)
             yield (
-                f"{name} calls {called}, which one engine lacks or reads otherwise: "
-                + (f"use {' or '.join(instead)}" if instead else "give it a macro")
-                + ("" if instead else " in macros/dialect")
+                f"{name} calls {called}, which one engine lacks or reads otherwise; "
+                f"instead: {instead or 'a macro of its own in macros/dialect'}"
             )
 
 
 def constructs_are_known_to_both_engines(manifest: Manifest) -> Iterator[str]:
     for name, code in _texts(manifest).items():
-        for pattern, instead in CONSTRUCTS.items():
-            if found := re.search(pattern, code, re.IGNORECASE | re.DOTALL):
-                yield f"{name} says {' '.join(found[0].split())}: {instead}"
+        for patterns, text in ((SPELLINGS, code), (CONSTRUCTS, _sql_alone(code))):
+            for pattern, instead in patterns.items():
+                if found := re.search(pattern, text, re.IGNORECASE | re.DOTALL):
+                    said = " ".join(found[0].split())
+                    yield f"{name} says {said}, which one engine refuses or reads otherwise; instead: {instead}"
 
 
-def _speakers(manifest: Manifest, function: str) -> list[str]:
+def _sql_alone(code: str) -> str:
+    """Without Jinja, and texts empty."""
+    sql = re.sub(r"{{.*?}}|{%.*?%}", " jinja ", code, flags=re.DOTALL)
+    return re.sub(r"'[^'\n]*'", "''", sql)
+
+
+def _speakers(manifest: Manifest, function: str) -> str:
     """The macros of the dialect that say this function for an engine."""
-    return sorted(
-        {
-            macro["name"].partition("__")[2]
-            for macro in _macros(manifest)
-            if "macros/dialect/" in macro["path"]
-            and macro["name"].startswith(("duckdb__", "spark__"))
-            and re.search(rf"(?<![\w.]){function}\s*\(", macro["macro_sql"])
-        }
-    )
+    macros = {
+        macro["name"].partition("__")[2]
+        for macro in _macros(manifest)
+        if "macros/dialect/" in macro["path"]
+        and macro["name"].startswith(("duckdb__", "spark__"))
+        and re.search(rf"(?<![\w.]){function}\s*\(", macro["macro_sql"])
+    }
+    return " or ".join(f"{{{{ {each}(…) }}}}" for each in sorted(macros))
 
 
 def _is_step(name: str, code: str) -> bool:

@@ -27,6 +27,8 @@ from simulator.bulk import write_segments
 
 # One Java process with both cores: the least that Spark can cost here.
 MASTER = "local[2]"
+# What a driver and two workers of a small cluster have together.
+MEMORY = "8g"
 TICKS = os.sysconf("SC_CLK_TCK")
 SAMPLED_SECONDS = 0.5
 EDGES = """
@@ -300,7 +302,7 @@ def _resident_mib(pid: int) -> float:
 def _spark(folder: Path) -> Iterator[Running]:
     """A Spark of this machine that everything in the block uses, dbt included."""
     names = ("MILLRACE_TARGET", "MILLRACE_SPARK_REMOTE")
-    with loopback(folder / "cluster", MASTER) as running:
+    with loopback(folder / "cluster", MASTER, MEMORY) as running:
         os.environ |= environment_of(running)
         try:
             yield running

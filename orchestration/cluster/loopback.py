@@ -54,15 +54,20 @@ class Running:
 
 
 @contextmanager
-def loopback(folder: Path, master: str = CLUSTER) -> Iterator[Running]:
-    """A cluster for as long as the block lasts. `master` may be what Spark knows, such as local[2]: then one process."""
+def loopback(
+    folder: Path, master: str = CLUSTER, memory: str = DRIVER_MEMORY
+) -> Iterator[Running]:
+    """A cluster for as long as the block lasts. `master` may be what Spark knows, such as local[2]: then one process.
+
+    `memory` is the heap of the driver, which in one process is everybody's.
+    """
     try:
-        yield up(folder, master)
+        yield up(folder, master, memory)
     finally:
         down(folder)
 
 
-def up(folder: Path, master: str = CLUSTER) -> Running:
+def up(folder: Path, master: str = CLUSTER, memory: str = DRIVER_MEMORY) -> Running:
     """Start what is not up. Its files go into `folder`, which is its own and is emptied."""
     if running := status(folder):
         return running
@@ -71,7 +76,8 @@ def up(folder: Path, master: str = CLUSTER) -> Running:
     try:
         url = _standalone(folder, members) if master == CLUSTER else master
         port = _free_port()
-        _start(folder, members, "connect", _connect_server(folder, url, port), port)
+        server = _connect_server(folder, url, port)
+        _start(folder, members, "connect", server, port, memory)
     except BaseException:
         _end(members)
         raise
@@ -152,10 +158,10 @@ def _start(
     name: str,
     command: tuple[str, ...],
     port: int,
+    memory: str = "256m",
 ) -> None:
     """Start one process and wait until it listens."""
     log = folder / f"{name}.log"
-    memory = DRIVER_MEMORY if name == "connect" else "256m"
     # Not subprocess: the process is to outlive this one, and may be ended by another.
     pid = os.posix_spawn(
         _home() / "bin" / "spark-class",

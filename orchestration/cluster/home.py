@@ -45,6 +45,8 @@ ASKED_FOR = {
 TYPES = {"record_id": "uuid"}
 # Rows that are fetched at once. A wide row is a kilobyte. Valid: 10,000 and up.
 FETCHED = 500_000
+# Where the cluster lays out a large relation by parts; gone when they are fetched.
+SHELF, PART = "going_home", "_part"
 ANY_TIME = datetime(2000, 1, 1)
 
 
@@ -97,11 +99,11 @@ def bring(settings: Settings, relation: str) -> None:
 
 
 def forget(settings: Settings) -> None:
-    """Drop our schemas on the cluster: those of raw, the seeds and the project's rooms."""
+    """Drop our schemas on the cluster: those of raw, the seeds, the way home and the project's rooms."""
     models = settings.dbt_project_dir / "models"
     rooms = [path.name for path in models.iterdir() if path.is_dir()]
     with cluster(settings) as connected:
-        for schema in ["raw", "seeds", *sorted(rooms)]:
+        for schema in ["raw", "seeds", SHELF, *sorted(rooms)]:
             connected.execute(f"drop schema if exists {schema} cascade")
 
 
@@ -191,17 +193,29 @@ def _fetch(
 def _parts(
     connected: Cluster, relation: Relation, table: Any, at_once: int
 ) -> Iterator[Any]:
-    """The table in parts of about so many rows, told apart by a hash of the whole row."""
+    """The table, in parts of about so many rows when it is large: read and laid out by part once, then each part once.
+
+    All in one answer would be more than a driver hands out (`spark.driver.maxResultSize`); asking the relation for each
+    part anew would compute it, where it is a view, as often as there are parts.
+    """
     ((rows,),) = connected.execute(f"select count(*) from {relation}").rows
     count = -(-rows // at_once)
     if count <= 1:
         yield table
         return
+    shelf = f"{SHELF}.{relation.name}"
+    connected.execute(f"drop schema if exists {SHELF} cascade")
+    connected.execute(f"create schema {SHELF}")
+    connected.execute(
+        f"create table {shelf} using parquet partitioned by ({PART}) as "
+        f"select *, pmod(monotonically_increasing_id(), {count}) as {PART} from {relation}"
+    )
     names = ", ".join(f"`{name}`" for name in table.columns)
     for part in range(count):
         yield connected.session.sql(
-            f"select * from {relation} where pmod(xxhash64({names}), {count}) = {part}"
+            f"select {names} from {shelf} where {PART} = {part}"
         )
+    connected.execute(f"drop schema {SHELF} cascade")
 
 
 def _counted(connected: Cluster, relations: list[str]) -> dict[str, int]:

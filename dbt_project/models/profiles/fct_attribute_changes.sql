@@ -20,8 +20,7 @@ unions as (select * from {{ ref('int_attribute_unions') }}),
 
 choices as (select * from {{ ref('int_attribute_choices') }}),
 
--- Saying the same again says nothing. The successor is sought in the partitions that
--- the statements came in, which moves no row.
+-- Saying the same again says nothing.
 plain_changes as (
     select
         profile_id,
@@ -33,10 +32,7 @@ plain_changes as (
         source_id,
         record_id,
         rule,
-        lead(occurred_at) over (
-            partition by profile_id, path, is_plain
-            order by step_number asc
-        ) as superseded_at
+        lead(occurred_at) over ({{ as_said() }}) as superseded_at
     from statements
     where is_plain and value is distinct from previous_value
 ),

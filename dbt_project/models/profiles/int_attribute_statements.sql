@@ -8,9 +8,15 @@ touched_profiles as (select * from {{ ref('int_touched_profiles') }}),
 
 known_paths as (select * from {{ ref('int_known_paths') }}),
 
+-- Paths come first: who asks for one kind alone may be done with that, where no path
+-- is of it.
 observations as (
-    select all_observations.*
+    select
+        all_observations.*,
+        known_paths.rule,
+        known_paths.is_plain
     from all_observations
+    inner join known_paths on all_observations.path = known_paths.path
     inner join touched_profiles
         on all_observations.profile_id = touched_profiles.profile_id
     where not all_observations.is_withdrawn
@@ -22,7 +28,9 @@ observations as (
 rival_paths as (
     select
         paths.path,
-        rivals.path as rival_path
+        rivals.path as rival_path,
+        rivals.rule as rival_rule,
+        rivals.is_plain as rival_is_plain
     from known_paths as paths
     inner join known_paths as rivals
         on
@@ -54,6 +62,8 @@ removals as (
         observations.source_id,
         observations.source_priority,
         observations.record_id,
+        rival_paths.rival_rule as rule,
+        rival_paths.rival_is_plain as is_plain,
         observations.place,
         observations.sent_path
     from observations
@@ -74,6 +84,8 @@ said as (
         source_id,
         source_priority,
         record_id,
+        rule,
+        is_plain,
         place,
         sent_path
     from observations
@@ -81,19 +93,9 @@ said as (
     select * from removals
 ),
 
-ruled as (
-    select
-        said.*,
-        known_paths.rule,
-        known_paths.is_plain
-    from said
-    inner join known_paths on said.path = known_paths.path
-),
-
--- The one order of everything said at a path: time, then the more believed source
--- last, then the record, then the place within the record. A null wipes the slate:
--- each attribute is cut into segments that begin with one. To be plain or not follows
--- from the path; partitions name it so that who asks for one kind sorts no other.
+-- A null wipes the slate: each attribute is cut into segments that begin with one.
+-- To be plain or not follows from the path; partitions name it so that who asks for one
+-- kind sorts no other.
 final as (
     select
         profile_id,
@@ -104,37 +106,17 @@ final as (
         source_id,
         source_priority,
         record_id,
+        place,
+        sent_path,
         rule,
         is_plain,
-        row_number() over (
-            partition by profile_id, path, is_plain
-            order by
-                occurred_at asc,
-                source_priority desc,
-                record_id asc,
-                place asc,
-                sent_path asc
-        ) as step_number,
-        lag(value) over (
-            partition by profile_id, path, is_plain
-            order by
-                occurred_at asc,
-                source_priority desc,
-                record_id asc,
-                place asc,
-                sent_path asc
-        ) as previous_value,
+        row_number() over ({{ as_said() }}) as step_number,
+        lag(value) over ({{ as_said() }}) as previous_value,
         sum(case when kind = 'null' then 1 else 0 end) over (
-            partition by profile_id, path, is_plain
-            order by
-                occurred_at asc,
-                source_priority desc,
-                record_id asc,
-                place asc,
-                sent_path asc
+            {{ as_said() }}
             rows between unbounded preceding and current row
         ) as segment
-    from ruled
+    from said
 )
 
 select * from final

@@ -7,58 +7,30 @@ steps as (
     where rule in ('first', 'source_priority', 'most_frequent', 'min', 'max')
 ),
 
--- How often a value was met so far counts from one.
-counted as (
-    select
-        profile_id,
-        path,
-        step_number,
-        -row_number() over (
-            partition by profile_id, path, segment, value
-            order by step_number asc
-        ) as choice_rank
-    from steps
-    where rule = 'most_frequent' and kind <> 'null'
-),
-
--- Numbers come before texts.
-sized as (
-    select
-        profile_id,
-        path,
-        step_number,
-        case when rule = 'max' then -1 else 1 end * dense_rank() over (
-            partition by profile_id, path
-            order by
-                try_cast({{ json_text('value', '$') }} as decimal(38, 9))
-                asc nulls last,
-                value asc
-        ) as choice_rank
-    from steps
-    where rule in ('min', 'max') and kind <> 'null'
-),
-
--- Each rule as one number of which the smallest wins; a null has none.
+-- Each rule as one number of which the smallest wins; a null has none. How often a
+-- value was met so far counts from one; numbers come before texts.
 ranked as (
     select
-        steps.*,
+        *,
         case
-            when steps.kind = 'null' then cast(null as bigint)
-            when steps.rule = 'first' then steps.step_number
-            when steps.rule = 'source_priority' then steps.source_priority
-            else coalesce(counted.choice_rank, sized.choice_rank)
+            when kind = 'null' then cast(null as bigint)
+            when rule = 'first' then step_number
+            when rule = 'source_priority' then source_priority
+            when rule = 'most_frequent'
+                then -row_number() over (
+                    partition by profile_id, path, segment, value
+                    order by step_number asc
+                )
+            else case when rule = 'max' then -1 else 1 end * dense_rank() over (
+                partition by profile_id, path
+                order by
+                    case when kind = 'null' then 1 else 0 end asc,
+                    try_cast({{ json_text('value', '$') }} as decimal(38, 9))
+                    asc nulls last,
+                    value asc
+            )
         end as choice_rank
     from steps
-    left join counted
-        on
-            steps.profile_id = counted.profile_id
-            and steps.path = counted.path
-            and steps.step_number = counted.step_number
-    left join sized
-        on
-            steps.profile_id = sized.profile_id
-            and steps.path = sized.path
-            and steps.step_number = sized.step_number
 ),
 
 with_best as (

@@ -27,7 +27,7 @@ from simulator.bulk import write_segments
 
 # One Java process with both cores: the least that Spark can cost here.
 MASTER = "local[2]"
-# What a driver and two workers of a small cluster have together.
+# Its heap: driver and executors are one process here.
 MEMORY = "8g"
 TICKS = os.sysconf("SC_CLK_TCK")
 SAMPLED_SECONDS = 0.5

@@ -173,10 +173,16 @@ def test_what_people_ask_for_comes_home_and_events_stay(
         for table in ("orders.fct_orders", "orders.int_orders"):
             connected.execute(f"create table {table} as {ORDERS}")
         connected.execute("create view staging.fct_events as select * from raw.events")
+        # what a run that was killed on its way home left lying
+        connected.execute("create schema going_home")
+        connected.execute("create table going_home.int_orders as select 1 as one")
     manifest = tmp_path / "manifest.json"
     manifest.write_text(json.dumps(MANIFEST))
     rows = bring_home(there, manifest, at_once=10)
     assert (rows["orders.fct_orders"], rows["orders.int_orders"]) == (25, 25)
+    with cluster(there) as connected:
+        schemas = connected.execute("show schemas").rows
+        assert "going_home" not in {row[0] for row in schemas}
     with read_copy(there.warehouse) as copy:
         orders = copy.sql("select distinct order_id from orders.fct_orders")
         assert len(orders.fetchall()) == 25
